@@ -1,0 +1,25 @@
+// Package api answers the Kafka protocol, one file per API key.
+package api
+
+import (
+	"context"
+	"log/slog"
+
+	"lockstep/broker/internal/config"
+	"lockstep/broker/internal/controller"
+	"lockstep/broker/internal/metrics"
+	"lockstep/broker/internal/shard"
+)
+
+// Deps is what the handlers work on; node fills it in.
+type Deps struct {
+	Config     *config.Config
+	Controller *controller.Controller
+	Shards     []*shard.Shard // by id; every node has a replica of every shard
+	// Forward sends a whole Kafka request (header and body, without the
+	// length prefix) to another node's handlers and returns its response
+	// likewise. The request is answered there as on the normal listener.
+	Forward func(ctx context.Context, node int32, request []byte) ([]byte, error)
+	Metrics *metrics.Metrics
+	Log     *slog.Logger
+}

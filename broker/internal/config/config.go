@@ -1,0 +1,60 @@
+package config
+
+import "time"
+
+// Config is everything a node can be told. Default returns the values with
+// which one node starts with no configuration at all; the zero value is not
+// usable.
+type Config struct {
+	NodeID  int32  // 1 to 2^31-1
+	DataDir string // created when missing; locked while the node runs
+	Rack    string // "" for none; clients name theirs by client.rack
+
+	Listen          string // host:port of the normal Kafka listener
+	LocalListen     string // host:port of the local-read listener; "" for none
+	Advertised      string // host:port clients are told; "" is derived from Listen
+	AdvertisedLocal string // likewise for LocalListen
+	RaftListen      string // host:port peers dial
+	HTTPListen      string // host:port of health, metrics and replica state; "" for none
+
+	Peers map[int32]string // node id → Raft address as this node dials it; includes the node itself; empty: a cluster of one
+
+	Shards            int           // Raft groups; fixed when the cluster forms
+	FetchFromFollower bool          // false: only leaders serve
+	FsyncAlways       bool          // fsync before acknowledging; false leaves it to the page cache
+	Lease             time.Duration // a follower that has not heard its leader for longer is cut off; a node unheard for longer is dead
+	LagMaxTime        time.Duration // a follower behind for longer is lagging, and readers are sent away from it
+	LagMaxEntries     uint64        // or behind by more Raft entries
+	ReadConsistency   string        // "committed" or "linearizable"
+
+	DefaultPartitions int32 // of topics that ask for none
+	AutoCreateTopics  bool
+	MaxMessageBytes   int32 // largest record batch
+	MaxRequestBytes   int32 // largest request frame
+
+	Log string // "info" or "info,shard=debug"
+}
+
+// Default returns the configuration of a single node.
+func Default() *Config {
+	return &Config{
+		NodeID:            1,
+		DataDir:           "lockstep-data",
+		Listen:            ":9092",
+		LocalListen:       ":9192",
+		RaftListen:        ":19092",
+		HTTPListen:        ":8092",
+		Shards:            6,
+		FetchFromFollower: true,
+		FsyncAlways:       true,
+		Lease:             3 * time.Second,
+		LagMaxTime:        5 * time.Second,
+		LagMaxEntries:     10_000,
+		ReadConsistency:   "committed",
+		DefaultPartitions: 1,
+		AutoCreateTopics:  true,
+		MaxMessageBytes:   1 << 20,
+		MaxRequestBytes:   100 << 20,
+		Log:               "info",
+	}
+}

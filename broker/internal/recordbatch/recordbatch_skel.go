@@ -1,0 +1,4 @@
+package recordbatch
+
+// Batch is a view over exactly one whole record batch v2.
+type Batch []byte
