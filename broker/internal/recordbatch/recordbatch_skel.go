@@ -1,4 +1,0 @@
-package recordbatch
-
-// Batch is a view over exactly one whole record batch v2.
-type Batch []byte
