@@ -14,6 +14,11 @@ const (
 	Failed Kind = "failed"
 	// Read: a client delivered a record: Handle, Topic, Partition, Offset, Record, TimestampType.
 	Read Kind = "read"
+	// Opened: a producer or consumer is there: Handle, Name (producer or consumer), Group for a member of a group,
+	// Text with how it was opened.
+	Opened Kind = "opened"
+	// Sought: a consumer was told to go on from Offset of Partition.
+	Sought Kind = "sought"
 	// Expect: a reader was meant to read every acknowledged record in [Offset, To) of a partition.
 	Expect Kind = "expect"
 	// Notice: what a client library reported beside records: Handle, Name (error, reset, rebalance, eof), Error.
@@ -59,6 +64,8 @@ type Event struct {
 	Counts    map[string]int64 `json:"counts,omitempty"`
 	// Idempotent: a record sent by a producer that promises no duplicates.
 	Idempotent bool `json:"idempotent,omitempty"`
+	// Group: a consumer whose offsets a group keeps, and which may see records again after a rebalance.
+	Group bool `json:"group,omitempty"`
 	// TimestampType is create or append for a record read.
 	TimestampType string `json:"timestamp_type,omitempty"`
 }
