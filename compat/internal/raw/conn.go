@@ -77,11 +77,8 @@ func (c *Conn) Do(ctx context.Context, req kmsg.Request, atMost int16) (kmsg.Res
 
 // do is one request and its response at the version that req carries.
 func (c *Conn) do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		deadline = time.Time{}
-	}
-	if err := c.c.SetDeadline(deadline); err != nil {
+	// The context's end is the only deadline, so that what it cuts short always carries its error.
+	if err := c.c.SetDeadline(time.Time{}); err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { c.c.SetDeadline(time.Unix(1, 0)) })

@@ -4,21 +4,42 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
+	"lockstep/compat/drivers/protocol"
 	"lockstep/compat/internal/history"
 )
 
-// Record as it is handed to a client. Null is nil, empty is not.
-type Record struct {
-	Key, Value []byte
-	Headers    []Header
-	Timestamp  int64 // ms since 1970
-}
+// Record as it is handed to a client. Null is nil, empty is not; Timestamp is in ms since 1970.
+type Record = protocol.Record
 
 // Header of a Record.
-type Header struct {
-	Name  string
-	Value []byte
+type Header = protocol.Header
+
+// Limits is what a client cannot carry, and so is left out of what it is given. The zero value: it can all.
+type Limits struct {
+	NoNullHeaders  bool // a header whose value is null
+	NoEmptyHeaders bool // a header whose value is empty
+	NoNullRecords  bool // a record with neither key nor value
+}
+
+// LimitsOf reads a driver's features.
+func LimitsOf(features []string) Limits {
+	lacks := func(f string) bool { return !slices.Contains(features, f) }
+	return Limits{lacks(protocol.FeatureNullHeaderValues), lacks(protocol.FeatureEmptyHeaderValue), lacks(protocol.FeatureNullRecords)}
+}
+
+// apply changes r to what the client can carry.
+func (l Limits) apply(r *Record) {
+	if l.NoNullRecords && r.Key == nil && r.Value == nil {
+		r.Value = []byte{0}
+	}
+	for i := range r.Headers {
+		h := &r.Headers[i]
+		if h.Value == nil && l.NoNullHeaders || h.Value != nil && len(h.Value) == 0 && l.NoEmptyHeaders {
+			h.Value = []byte{0}
+		}
+	}
 }
 
 // NearLimit is the length in bytes of the value of the one large record: as large as every client's and the
@@ -26,7 +47,7 @@ type Header struct {
 const NearLimit = 1_000_000
 
 // ForHistory is the record as it is kept.
-func (r Record) ForHistory() *history.Record {
+func ForHistory(r Record) *history.Record {
 	h := &history.Record{Key: history.Of(r.Key), Value: history.Of(r.Value), Timestamp: r.Timestamp}
 	for _, x := range r.Headers {
 		h.Headers = append(h.Headers, history.Header{Name: x.Name, Value: history.Of(x.Value)})
@@ -36,16 +57,17 @@ func (r Record) ForHistory() *history.Record {
 
 // Nasty makes n records whose timestamps lie in the day before baseMS (ms since 1970). Of 100 or more, one is
 // near the size limit.
-func Nasty(seed uint64, n int, baseMS int64) []Record {
+func Nasty(seed uint64, n int, baseMS int64, limits Limits) []Record {
 	r := rand.New(rand.NewPCG(seed, 1))
 	out := make([]Record, n)
 	for i := range out {
 		out[i] = Record{
 			Key:       nastyBytes(r, i, 40),
-			Value:     nastyBytes(r, i+3, 600),
+			Value:     nastyBytes(r, i/8+i, 600),
 			Headers:   nastyHeaders(r, i),
 			Timestamp: baseMS - r.Int64N(24*60*60*1000),
 		}
+		limits.apply(&out[i])
 	}
 	if n >= 100 {
 		out[n/2].Value = random(r, NearLimit)
@@ -77,13 +99,13 @@ func nastyHeaders(r *rand.Rand, i int) []Header {
 	case 0, 1:
 		return nil
 	case 2:
-		return []Header{{"twice", []byte("first")}, {"twice", []byte("second")}, {"twice", []byte("first")}}
+		return []Header{{Name: "twice", Value: []byte("first")}, {Name: "twice", Value: []byte("second")}, {Name: "twice", Value: []byte("first")}}
 	case 3:
-		return []Header{{"null", nil}, {"empty", []byte{}}, {"naïve ☂", everyByte()}}
+		return []Header{{Name: "null"}, {Name: "empty", Value: []byte{}}, {Name: "naïve ☂", Value: everyByte()}}
 	}
 	var h []Header
 	for range 1 + r.IntN(12) {
-		h = append(h, Header{fmt.Sprintf("h%d", r.IntN(6)), random(r, r.IntN(30))})
+		h = append(h, Header{Name: fmt.Sprintf("h%d", r.IntN(6)), Value: random(r, 1+r.IntN(30))})
 	}
 	return h
 }
