@@ -1,0 +1,232 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Options of a cluster.
+type Options struct {
+	Target Target
+	// Runtime is process or docker.
+	Runtime string
+	// LogDir is where every node's log goes, as node-N.log; toxiproxy's goes to toxiproxy.log.
+	LogDir string
+	// Root is the repository's root, below which the binaries lie.
+	Root   string
+	Logger *slog.Logger
+}
+
+// runtime is how programs come to run. Its methods are called by one goroutine at a time for each node.
+type runtime interface {
+	// prepare chooses addresses and starts toxiproxy.
+	prepare(ctx context.Context) (plan, error)
+	// startNode starts a node that is not running, on the data it had.
+	startNode(ctx context.Context, n NodePlan) error
+	// kill is SIGKILL, stop is SIGTERM; both return when the node has ended.
+	kill(ctx context.Context, node int) error
+	stop(ctx context.Context, node int) error
+	pause(ctx context.Context, node int) error
+	resume(ctx context.Context, node int) error
+	// running is false from the moment a node has ended, by itself or not.
+	running(node int) bool
+	// close ends everything and removes the data. It may be called at any time, more than once.
+	close() error
+}
+
+// Cluster is three nodes behind toxiproxy. Safe for concurrent use, but two goroutines must not start and stop the
+// same node at once.
+type Cluster struct {
+	Proxies *Proxies
+	target  Target
+	runtime string
+	rt      runtime
+	plan    plan
+	dials   map[Edge]string
+	logger  *slog.Logger
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Start starts everything and waits until the cluster can be used. When it fails, it has cleaned up.
+func Start(ctx context.Context, o Options) (*Cluster, error) {
+	c := &Cluster{target: o.Target, runtime: o.Runtime, logger: o.Logger, dials: map[Edge]string{}}
+	switch o.Runtime {
+	case "process":
+		c.rt = newProcesses(o)
+	case "docker":
+		c.rt = newContainers(o)
+	default:
+		return nil, fmt.Errorf("unknown runtime %q (process or docker)", o.Runtime)
+	}
+	if err := c.start(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("start the cluster (%s): %w", o.Runtime, err), c.Close())
+	}
+	return c, nil
+}
+
+func (c *Cluster) start(ctx context.Context) error {
+	p, err := c.rt.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	c.plan = p
+	for _, x := range p.proxies {
+		c.dials[x.edge] = x.dial
+	}
+	c.Proxies = newProxies(p.api)
+	if err := c.Proxies.populate(p.proxies); err != nil {
+		return err
+	}
+	for _, n := range Nodes() {
+		if err := c.StartNode(ctx, n); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	return c.WaitReady(ctx)
+}
+
+// startWithin is how long a fresh cluster may take to be usable.
+const startWithin = 90 * time.Second
+
+// Close ends everything. It may be called from a signal handler while the cluster is in use, and more than once.
+func (c *Cluster) Close() error {
+	c.closeOnce.Do(func() { c.closeErr = c.rt.close() })
+	return c.closeErr
+}
+
+// Runtime is process or docker.
+func (c *Cluster) Runtime() string { return c.runtime }
+
+// Target is what runs.
+func (c *Cluster) Target() Target { return c.target }
+
+// Dial is the address to dial for an edge: for clients' edges as a client on this machine dials it.
+func (c *Cluster) Dial(e Edge) string { return c.dials[e] }
+
+// Bootstrap is the proxied address of every node's ordinary listener.
+func (c *Cluster) Bootstrap() []string {
+	var out []string
+	for _, n := range Nodes() {
+		out = append(out, c.Dial(ClientEdge(n)))
+	}
+	return out
+}
+
+// Direct is a node's ordinary listener, past the proxy: for the suite's own questions, so that proxies carry what
+// clients exchange and nothing else.
+func (c *Cluster) Direct(node int) string { return c.plan.direct[node].kafka }
+
+// DirectLocal is a node's local-read listener, past the proxy.
+func (c *Cluster) DirectLocal(node int) string { return c.plan.direct[node].local }
+
+// Running tells whether the node's program runs.
+func (c *Cluster) Running(node int) bool { return c.rt.running(node) }
+
+// StartNode starts a node that does not run; WaitReady tells when it is of use.
+func (c *Cluster) StartNode(ctx context.Context, node int) error {
+	c.logger.Info("start node", "node", node)
+	if err := c.rt.startNode(ctx, c.plan.nodes[node]); err != nil {
+		return fmt.Errorf("start node %d: %w", node, err)
+	}
+	return nil
+}
+
+// Kill is kill -9.
+func (c *Cluster) Kill(ctx context.Context, node int) error {
+	return c.act("kill", node, c.rt.kill(ctx, node))
+}
+
+// Stop is a graceful stop.
+func (c *Cluster) Stop(ctx context.Context, node int) error {
+	return c.act("stop", node, c.rt.stop(ctx, node))
+}
+
+// Pause freezes a node: its connections stay, nothing answers.
+func (c *Cluster) Pause(ctx context.Context, node int) error {
+	return c.act("pause", node, c.rt.pause(ctx, node))
+}
+
+// Resume ends a Pause.
+func (c *Cluster) Resume(ctx context.Context, node int) error {
+	return c.act("resume", node, c.rt.resume(ctx, node))
+}
+
+func (c *Cluster) act(what string, node int, err error) error {
+	c.logger.Info(what+" node", "node", node)
+	if err != nil {
+		return fmt.Errorf("%s node %d: %w", what, node, err)
+	}
+	return nil
+}
+
+// readyEvery is how often WaitReady looks.
+const readyEvery = 100 * time.Millisecond
+
+// WaitReady waits until the target says that the cluster can be used, twice in a row. A node that has ended by
+// itself ends the wait at once.
+func (c *Cluster) WaitReady(ctx context.Context) error {
+	tick := time.NewTicker(readyEvery)
+	defer tick.Stop()
+	good := 0
+	for {
+		err := c.Healthy(ctx)
+		if err == nil {
+			good++
+			if good == 2 {
+				return nil
+			}
+		} else {
+			good = 0
+		}
+		for _, n := range Nodes() {
+			if !c.Running(n) {
+				return fmt.Errorf("node %d does not run (see its log)", n)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("the cluster did not become ready: %w (last: %v)", ctx.Err(), err)
+		}
+	}
+}
+
+// askWithin bounds one question to a node.
+const askWithin = 2 * time.Second
+
+// Healthy looks once: nil when the cluster can be used.
+func (c *Cluster) Healthy(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	return c.target.Ready(ctx, c)
+}
+
+// Restore makes the cluster whole after a cell, whatever that left behind: proxies open, toxics gone, nodes running and
+// ready.
+func (c *Cluster) Restore(ctx context.Context) error {
+	if err := c.Proxies.Reset(); err != nil {
+		return err
+	}
+	for _, n := range Nodes() {
+		if !c.Running(n) {
+			if err := c.StartNode(ctx, n); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := c.rt.resume(ctx, n); err != nil {
+			return fmt.Errorf("resume node %d: %w", n, err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	return c.WaitReady(ctx)
+}

@@ -1,0 +1,84 @@
+package cluster
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestParseMetrics(t *testing.T) {
+	text := `# HELP x y
+lockstep_fetch_records_total{role="leader"} 12
+lockstep_fetch_records_total{role="follower"} 3e2
+toxiproxy_proxy_received_bytes_total{direction="downstream",listener="127.0.0.1:1",proxy="client-1",upstream="a, \"b\" }c"} 7
+go_goroutines 9 1700000000000
+broken{
+nothing
+`
+	s := parseMetrics(text)
+	if len(s) != 4 {
+		t.Fatalf("%d samples: %v", len(s), s)
+	}
+	if got := s.sum("lockstep_fetch_records_total", "role", "follower"); got != 300 {
+		t.Errorf("follower: %v", got)
+	}
+	if got := s[2].labels["upstream"]; got != `a, "b" }c` {
+		t.Errorf("label: %q", got)
+	}
+	if s[3].value != 9 {
+		t.Errorf("gauge with a time: %v", s[3].value)
+	}
+}
+
+func TestSinceForgivesRestarts(t *testing.T) {
+	before := map[int]Counts{1: {Leader: 10, Follower: 100}, 2: {Follower: 50}}
+	after := map[int]Counts{1: {Leader: 10, Follower: 130}, 2: {Follower: 5}, 3: {Leader: 1}}
+	if got := Since(before, after); got.Follower != 35 || got.Leader != 1 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// Each node dials each peer through an edge of that direction, and edges lead where their names say.
+func TestWiring(t *testing.T) {
+	w := wiring{
+		api: "api",
+		own: func(n int) NodePlan {
+			return NodePlan{Kafka: nodeName(n) + ":k", Local: nodeName(n) + ":l", Raft: nodeName(n) + ":r"}
+		},
+		listen:   func(e Edge) string { return "in-" + string(e) },
+		dial:     func(e Edge) string { return "to-" + string(e) },
+		upstream: func(_ int, own string) string { return own },
+		direct:   func(n int) direct { return direct{kafka: nodeName(n)} },
+	}
+	p := w.plan()
+	if len(p.proxies) != len(Edges()) {
+		t.Fatalf("%d proxies for %d edges", len(p.proxies), len(Edges()))
+	}
+	want := map[Edge]string{"client-2": "node-2:k", "local-3": "node-3:l", "raft-1-2": "node-2:r", "raft-2-1": "node-1:r"}
+	for _, x := range p.proxies {
+		if up, ok := want[x.edge]; ok && (x.upstream != up || x.listen != "in-"+string(x.edge)) {
+			t.Errorf("%s: %+v", x.edge, x)
+		}
+	}
+	if got := p.nodes[1].Peers[2]; got != "to-raft-1-2" {
+		t.Errorf("node 1 dials node 2 at %s", got)
+	}
+	if got := p.nodes[3]; got.AdvertisedKafka != "to-client-3" || got.AdvertisedLocal != "to-local-3" || got.Rack != "r3" {
+		t.Errorf("node 3: %+v", got)
+	}
+	env := Lockstep{}.Env(p.nodes[2])
+	if !slices.Contains(env, "LOCKSTEP_PEERS=1@to-raft-2-1,2@node-2:r,3@to-raft-2-3") {
+		t.Errorf("peers of node 2: %s", strings.Join(env, " "))
+	}
+}
+
+func TestFreePorts(t *testing.T) {
+	ports, err := freePorts(20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(ports)
+	if len(slices.Compact(slices.Clone(ports))) != 20 || ports[0] < lowestPort || ports[19] >= highestPort {
+		t.Errorf("%v", ports)
+	}
+}

@@ -1,0 +1,316 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/network"
+)
+
+// Every container and network carries these labels: by the first, left-overs of earlier runs are found; the second is
+// the process id of the run, so that a run that is still going on is let be.
+const (
+	labelSuite = "lockstep.compat"
+	labelPID   = "lockstep.compat.pid"
+)
+
+// toxiproxyImage is made by docker/images.sh.
+const toxiproxyImage = "lockstep-toxiproxy:dev"
+
+// Ports inside the containers; each node has an address of its own, so they are all the same. Toxiproxy listens on
+// firstProxyPort and up, one port for each edge.
+const (
+	kafkaPort      = 9092
+	localPort      = 9192
+	raftPort       = 19092
+	httpPort       = 8092
+	apiPort        = 8474
+	firstProxyPort = 20000
+)
+
+// containers is the runtime of Docker containers, by testcontainers.
+type containers struct {
+	o        Options
+	docker   *testcontainers.DockerClient
+	net      *testcontainers.DockerNetwork
+	hostPort map[string]int // what a container's port is published as, by service:port
+
+	mu    sync.Mutex // guards all below
+	ids   map[string]string
+	tails sync.WaitGroup // goroutines that copy logs
+}
+
+func newContainers(o Options) *containers {
+	return &containers{o: o, ids: map[string]string{}, hostPort: map[string]int{}}
+}
+
+// Engine tells whether a Docker engine answers.
+func Engine(ctx context.Context) error {
+	configureTestcontainers()
+	c, err := testcontainers.NewDockerClientWithOpts(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err = c.Ping(ctx, client.PingOptions{})
+	return err
+}
+
+// configureTestcontainers says what testcontainers cannot find out for itself: there is no reaper image where there is
+// no registry (Close and the labels do its work), and published ports are on this machine even where it looks like a
+// container. What the user has set stands.
+func configureTestcontainers() {
+	for name, value := range map[string]string{"TESTCONTAINERS_RYUK_DISABLED": "true", "TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1"} {
+		if os.Getenv(name) == "" {
+			os.Setenv(name, value)
+		}
+	}
+}
+
+func (r *containers) labels() map[string]string {
+	return map[string]string{labelSuite: "1", labelPID: strconv.Itoa(os.Getpid())}
+}
+
+func (r *containers) prepare(ctx context.Context) (plan, error) {
+	configureTestcontainers()
+	d, err := testcontainers.NewDockerClientWithOpts(ctx)
+	if err != nil {
+		return plan{}, fmt.Errorf("reach the Docker engine: %w", err)
+	}
+	r.docker = d
+	if err := r.removeLeftOvers(ctx); err != nil {
+		return plan{}, err
+	}
+	if r.net, err = network.New(ctx, network.WithLabels(r.labels())); err != nil {
+		return plan{}, fmt.Errorf("make a network: %w", err)
+	}
+	edges := Edges()
+	const published = 3 // Kafka, local, HTTP of each node
+	ports, err := freePorts(1 + len(edges) + Size*published)
+	if err != nil {
+		return plan{}, err
+	}
+	inner := map[Edge]int{}
+	var toxiPorts []string
+	publish := func(service string, port int) string {
+		host := ports[len(r.hostPort)]
+		r.hostPort[service+":"+strconv.Itoa(port)] = host
+		return fmt.Sprintf("127.0.0.1:%d:%d/tcp", host, port)
+	}
+	toxiPorts = append(toxiPorts, publish("toxiproxy", apiPort))
+	for i, e := range edges {
+		inner[e] = firstProxyPort + i
+		toxiPorts = append(toxiPorts, publish("toxiproxy", inner[e]))
+	}
+	for _, n := range Nodes() {
+		for _, port := range []int{kafkaPort, localPort, httpPort} {
+			publish(nodeName(n), port)
+		}
+	}
+	p := r.wiring(inner).plan()
+	if err := r.run(ctx, "toxiproxy", toxiproxyImage, toxiPorts, nil, []string{"-host", "0.0.0.0", "-proxy-metrics"}); err != nil {
+		return p, err
+	}
+	return p, awaitHTTP(ctx, "http://"+p.api+"/version")
+}
+
+func (r *containers) host(service string, port int) string {
+	return fmt.Sprintf("127.0.0.1:%d", r.hostPort[service+":"+strconv.Itoa(port)])
+}
+
+func (r *containers) wiring(inner map[Edge]int) wiring {
+	all := func(port int) string { return fmt.Sprintf("0.0.0.0:%d", port) }
+	return wiring{
+		api: r.host("toxiproxy", apiPort),
+		own: func(int) NodePlan {
+			return NodePlan{Kafka: all(kafkaPort), Local: all(localPort), Raft: all(raftPort), HTTP: all(httpPort), DataDir: "/data"}
+		},
+		listen: func(e Edge) string { return all(inner[e]) },
+		dial: func(e Edge) string {
+			if e.Peer() {
+				return fmt.Sprintf("toxiproxy:%d", inner[e])
+			}
+			return r.host("toxiproxy", inner[e])
+		},
+		// The node's own address is 0.0.0.0:port.
+		upstream: func(n int, own string) string { return nodeName(n) + own[len("0.0.0.0"):] },
+		direct: func(n int) direct {
+			return direct{r.host(nodeName(n), kafkaPort), r.host(nodeName(n), localPort), r.host(nodeName(n), httpPort)}
+		},
+	}
+}
+
+// run makes and starts a container under a name in our network.
+func (r *containers) run(ctx context.Context, name, image string, ports, env, args []string) error {
+	vars := map[string]string{}
+	for _, e := range env {
+		key, value, _ := strings.Cut(e, "=")
+		vars[key] = value
+	}
+	c, err := testcontainers.Run(ctx, image,
+		testcontainers.WithExposedPorts(ports...),
+		testcontainers.WithEnv(vars),
+		testcontainers.WithCmd(args...),
+		testcontainers.WithLabels(r.labels()),
+		network.WithNetwork([]string{name}, r.net),
+		testcontainers.WithLogger(quiet{}),
+	)
+	if c != nil {
+		r.mu.Lock()
+		r.ids[name] = c.GetContainerID()
+		r.mu.Unlock()
+	}
+	if err != nil {
+		return fmt.Errorf("start a container of %s (make image builds it): %w", image, err)
+	}
+	return r.tail(name, c.GetContainerID())
+}
+
+// quiet drops testcontainers' talk about starting containers; what matters comes as errors.
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}
+
+// tail copies the container's log from now on into its file, until the container ends.
+func (r *containers) tail(name, id string) error {
+	f, err := os.OpenFile(filepath.Join(r.o.LogDir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	logs, err := r.docker.ContainerLogs(context.Background(), id, client.ContainerLogsOptions{
+		ShowStdout: true, ShowStderr: true, Follow: true, Since: strconv.FormatInt(time.Now().Add(-5*time.Second).Unix(), 10)})
+	if err != nil {
+		f.Close()
+		return fmt.Errorf("follow the log of %s: %w", name, err)
+	}
+	r.tails.Go(func() {
+		defer f.Close()
+		defer logs.Close()
+		_, _ = stdcopy.StdCopy(f, f, logs) // ends with the container
+	})
+	return nil
+}
+
+func (r *containers) id(node int) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ids[nodeName(node)]
+}
+
+func (r *containers) startNode(ctx context.Context, n NodePlan) error {
+	if id := r.id(n.ID); id != "" {
+		if _, err := r.docker.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+			return err
+		}
+		return r.tail(nodeName(n.ID), id)
+	}
+	var ports []string
+	for _, port := range []int{kafkaPort, localPort, httpPort} {
+		ports = append(ports, fmt.Sprintf("%s:%d/tcp", r.host(nodeName(n.ID), port), port))
+	}
+	return r.run(ctx, nodeName(n.ID), r.o.Target.Image(), ports, r.o.Target.Env(n), r.o.Target.Args(n))
+}
+
+// end sends a signal that ends a container, and waits for its end.
+func (r *containers) end(ctx context.Context, node int, signal string) error {
+	id := r.id(node)
+	wait := r.docker.ContainerWait(ctx, id, client.ContainerWaitOptions{})
+	if _, err := r.docker.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: signal}); err != nil {
+		return err
+	}
+	select {
+	case err := <-wait.Error:
+		return err
+	case <-wait.Result:
+		return nil
+	}
+}
+
+func (r *containers) kill(ctx context.Context, node int) error { return r.end(ctx, node, "KILL") }
+
+func (r *containers) stop(ctx context.Context, node int) error { return r.end(ctx, node, "TERM") }
+
+func (r *containers) pause(ctx context.Context, node int) error {
+	_, err := r.docker.ContainerPause(ctx, r.id(node), client.ContainerPauseOptions{})
+	return err
+}
+
+func (r *containers) resume(ctx context.Context, node int) error {
+	state, err := r.docker.ContainerInspect(ctx, r.id(node), client.ContainerInspectOptions{})
+	if err != nil || !state.Container.State.Paused {
+		return err
+	}
+	_, err = r.docker.ContainerUnpause(ctx, r.id(node), client.ContainerUnpauseOptions{})
+	return err
+}
+
+func (r *containers) running(node int) bool {
+	id := r.id(node)
+	if id == "" {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	state, err := r.docker.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	return err == nil && state.Container.State.Running
+}
+
+// removeLeftOvers removes what a run left that was killed before it could clean up.
+func (r *containers) removeLeftOvers(ctx context.Context) error {
+	return r.removeLabelled(ctx, func(labels map[string]string) bool {
+		pid, err := strconv.Atoi(labels[labelPID])
+		return err != nil || pid == os.Getpid() || syscall.Kill(pid, 0) != nil
+	})
+}
+
+func (r *containers) removeLabelled(ctx context.Context, ours func(labels map[string]string) bool) error {
+	labelled := client.Filters{}.Add("label", labelSuite)
+	list, err := r.docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: labelled})
+	if err != nil {
+		return fmt.Errorf("look for containers: %w", err)
+	}
+	var errs []error
+	for _, c := range list.Items {
+		if ours(c.Labels) {
+			_, err := r.docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+			errs = append(errs, err)
+		}
+	}
+	nets, err := r.docker.NetworkList(ctx, client.NetworkListOptions{Filters: labelled})
+	errs = append(errs, err)
+	for _, n := range nets.Items {
+		if ours(n.Labels) {
+			_, err := r.docker.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// closeWithin bounds the removal of all containers.
+const closeWithin = 60 * time.Second
+
+func (r *containers) close() error {
+	if r.docker == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+	defer cancel()
+	mine := strconv.Itoa(os.Getpid())
+	err := r.removeLabelled(ctx, func(labels map[string]string) bool { return labels[labelPID] == mine })
+	r.tails.Wait()
+	return errors.Join(err, r.docker.Close())
+}

@@ -1,0 +1,55 @@
+package cluster
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Size is the number of nodes. Nodes are numbered from 1.
+const Size = 3
+
+// Edge names one proxied link in one direction of dialling.
+type Edge string
+
+// ClientEdge is what clients dial to reach a node's ordinary listener.
+func ClientEdge(node int) Edge { return Edge(fmt.Sprintf("client-%d", node)) }
+
+// LocalEdge is what clients dial to reach a node's local-read listener.
+func LocalEdge(node int) Edge { return Edge(fmt.Sprintf("local-%d", node)) }
+
+// PeerEdge is what node from dials to reach node to.
+func PeerEdge(from, to int) Edge { return Edge(fmt.Sprintf("raft-%d-%d", from, to)) }
+
+// Peer tells whether nodes dial it (and not clients).
+func (e Edge) Peer() bool { return strings.HasPrefix(string(e), "raft-") }
+
+// Nodes are the node numbers, in order.
+func Nodes() []int { return []int{1, 2, 3} }
+
+// Others are the node numbers but one, in order.
+func Others(node int) []int {
+	var out []int
+	for _, n := range Nodes() {
+		if n != node {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// Edges are all edges: clients' first, then peers'.
+func Edges() []Edge {
+	var out []Edge
+	for _, n := range Nodes() {
+		out = append(out, ClientEdge(n), LocalEdge(n))
+	}
+	for _, from := range Nodes() {
+		for _, to := range Others(from) {
+			out = append(out, PeerEdge(from, to))
+		}
+	}
+	return out
+}
+
+// Rack is the rack that a node is in.
+func Rack(node int) string { return fmt.Sprintf("r%d", node) }

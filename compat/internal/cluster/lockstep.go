@@ -1,0 +1,113 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Lockstep is the target that this repository is about.
+type Lockstep struct {
+	Root string // of the repository
+}
+
+// Name implements Target.
+func (Lockstep) Name() string { return "lockstep" }
+
+// Features implements Target.
+func (Lockstep) Features() Features {
+	return Features{LocalListener: true, Counters: true, Replicas: true}
+}
+
+// Binary implements Target.
+func (l Lockstep) Binary() (string, error) {
+	path := filepath.Join(l.Root, "bin", "lockstep")
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("no broker to test: %w (make build makes it)", err)
+	}
+	return path, nil
+}
+
+// Image implements Target.
+func (Lockstep) Image() string { return "lockstep:dev" }
+
+// Args implements Target.
+func (Lockstep) Args(NodePlan) []string { return nil }
+
+// Env implements Target.
+func (Lockstep) Env(n NodePlan) []string {
+	var peers []string
+	for _, id := range Nodes() {
+		addr := n.Raft
+		if id != n.ID {
+			addr = n.Peers[id]
+		}
+		peers = append(peers, fmt.Sprintf("%d@%s", id, addr))
+	}
+	return []string{
+		fmt.Sprintf("LOCKSTEP_NODE_ID=%d", n.ID),
+		"LOCKSTEP_DATA_DIR=" + n.DataDir,
+		"LOCKSTEP_LISTENERS=" + n.Kafka,
+		"LOCKSTEP_LOCAL_LISTENERS=" + n.Local,
+		"LOCKSTEP_ADVERTISED_LISTENERS=" + n.AdvertisedKafka,
+		"LOCKSTEP_ADVERTISED_LOCAL_LISTENERS=" + n.AdvertisedLocal,
+		"LOCKSTEP_RAFT_ADDR=" + n.Raft,
+		"LOCKSTEP_HTTP_ADDR=" + n.HTTP,
+		"LOCKSTEP_PEERS=" + strings.Join(peers, ","),
+		"LOCKSTEP_RACK=" + n.Rack,
+	}
+}
+
+// Ready implements Target: every node says that it is ready, every shard has one leader that all agree on, and
+// both followers were heard of a moment ago and hold what was committed.
+func (Lockstep) Ready(ctx context.Context, c *Cluster) error {
+	leaders := map[int]int{}
+	for _, n := range Nodes() {
+		if err := c.httpOK(ctx, n, "/health/ready"); err != nil {
+			return fmt.Errorf("node %d is not ready: %w", n, err)
+		}
+		s, err := c.Status(ctx, n)
+		if err != nil {
+			return fmt.Errorf("state of node %d: %w", n, err)
+		}
+		if len(s.Shards) == 0 {
+			return fmt.Errorf("node %d has no shards", n)
+		}
+		for _, sh := range s.Shards {
+			if sh.Leader < 1 {
+				return fmt.Errorf("shard %d has no leader on node %d", sh.Shard, n)
+			}
+			if at, seen := leaders[sh.Shard]; seen && at != sh.Leader {
+				return fmt.Errorf("shard %d: nodes disagree about its leader (%d, %d)", sh.Shard, at, sh.Leader)
+			}
+			leaders[sh.Shard] = sh.Leader
+			if sh.Role == "leader" {
+				if err := followed(sh); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// heardWithin is how recently a healthy follower has been heard of: a few heartbeats.
+const heardWithin = 2 * time.Second
+
+func followed(sh ShardStatus) error {
+	if len(sh.Followers) != Size-1 {
+		return fmt.Errorf("shard %d has %d followers", sh.Shard, len(sh.Followers))
+	}
+	for _, f := range sh.Followers {
+		if f.LastContactMS < 0 || f.LastContactMS > heardWithin.Milliseconds() {
+			return fmt.Errorf("shard %d: follower %d was last heard %d ms ago", sh.Shard, f.Node, f.LastContactMS)
+		}
+		if f.MatchIndex < sh.CommitIndex {
+			return fmt.Errorf("shard %d: follower %d holds %d of %d", sh.Shard, f.Node, f.MatchIndex, sh.CommitIndex)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
+)
+
+// Proxies is toxiproxy's API for the edges of one cluster. Safe for concurrent use.
+type Proxies struct {
+	api    string
+	client *toxiproxy.Client
+}
+
+// Traffic is what crossed an edge, in bytes, as toxiproxy counts it: Up from whoever dials, Down towards them.
+// Toxiproxy adds a connection's bytes when the connection ends, not before.
+type Traffic struct{ Up, Down int64 }
+
+func newProxies(api string) *Proxies {
+	return &Proxies{api: api, client: toxiproxy.NewClient(api)}
+}
+
+func (p *Proxies) populate(plans []proxyPlan) error {
+	var config []toxiproxy.Proxy
+	for _, x := range plans {
+		config = append(config, toxiproxy.Proxy{Name: string(x.edge), Listen: x.listen, Upstream: x.upstream, Enabled: true})
+	}
+	if _, err := p.client.Populate(config); err != nil {
+		return fmt.Errorf("set up toxiproxy's proxies: %w", err)
+	}
+	return nil
+}
+
+// SetEnabled opens or closes an edge: a closed one refuses connections, and closing resets those that are open.
+func (p *Proxies) SetEnabled(e Edge, enabled bool) error {
+	proxy, err := p.client.Proxy(string(e))
+	if err == nil && proxy.Enabled != enabled {
+		proxy.Enabled = enabled
+		err = proxy.Save()
+	}
+	if err != nil {
+		return fmt.Errorf("proxy %s, enabled=%v: %w", e, enabled, err)
+	}
+	return nil
+}
+
+// AddToxic puts a toxic on one stream (upstream or downstream) of an edge, under a name of its own.
+func (p *Proxies) AddToxic(e Edge, name, kind, stream string, attrs map[string]any) error {
+	proxy, err := p.client.Proxy(string(e))
+	if err == nil {
+		_, err = proxy.AddToxic(name, kind, stream, 1, attrs)
+	}
+	if err != nil {
+		return fmt.Errorf("toxic %s on the %s of %s: %w", kind, stream, e, err)
+	}
+	return nil
+}
+
+// RemoveToxic takes a toxic away.
+func (p *Proxies) RemoveToxic(e Edge, name string) error {
+	proxy, err := p.client.Proxy(string(e))
+	if err == nil {
+		err = proxy.RemoveToxic(name)
+	}
+	if err != nil {
+		return fmt.Errorf("remove toxic %s of %s: %w", name, e, err)
+	}
+	return nil
+}
+
+// HasToxic tells whether an edge has a toxic of that name.
+func (p *Proxies) HasToxic(e Edge, name string) (bool, error) {
+	proxy, err := p.client.Proxy(string(e))
+	if err != nil {
+		return false, fmt.Errorf("proxy %s: %w", e, err)
+	}
+	for _, t := range proxy.ActiveToxics {
+		if t.Name == name {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// Reset enables every edge and takes every toxic away.
+func (p *Proxies) Reset() error {
+	if err := p.client.ResetState(); err != nil {
+		return fmt.Errorf("reset toxiproxy: %w", err)
+	}
+	return nil
+}
+
+// Traffic of every edge since toxiproxy started, of connections that have ended.
+func (p *Proxies) Traffic(ctx context.Context) (map[Edge]Traffic, error) {
+	body, err := httpGet(ctx, "http://"+p.api+"/metrics")
+	if err != nil {
+		return nil, fmt.Errorf("toxiproxy's counters: %w", err)
+	}
+	out := map[Edge]Traffic{}
+	for _, s := range parseMetrics(string(body)) {
+		// Received is counted where the bytes enter toxiproxy; sent is left out when the far side has gone.
+		if s.name != "toxiproxy_proxy_received_bytes_total" {
+			continue
+		}
+		e := Edge(s.labels["proxy"])
+		t := out[e]
+		switch s.labels["direction"] {
+		case "upstream":
+			t.Up += int64(s.value)
+		case "downstream":
+			t.Down += int64(s.value)
+		}
+		out[e] = t
+	}
+	return out, nil
+}

@@ -1,0 +1,28 @@
+package cluster
+
+import "context"
+
+// Target is a kind of broker.
+type Target interface {
+	// Name as on the command line: lockstep, kafka.
+	Name() string
+	// Features says what scenarios may ask of it.
+	Features() Features
+	// Env and Args are how a node is told its plan.
+	Env(NodePlan) []string
+	Args(NodePlan) []string
+	// Binary is the program for the process runtime, an absolute path; the error says how to get it.
+	Binary() (string, error)
+	// Image is the image for the docker runtime; its entry point takes Env and Args.
+	Image() string
+	// Ready asks whether the cluster can be used: nil when every node serves and every replica follows. The error says
+	// what is missing.
+	Ready(ctx context.Context, c *Cluster) error
+}
+
+// Features of a target. What is missing makes cells that need it skips, with that reason.
+type Features struct {
+	LocalListener bool // a listener on which a follower calls itself the leader
+	Counters      bool // counts of records served by role
+	Replicas      bool // the state of every replica over HTTP
+}

@@ -1,0 +1,137 @@
+package faults
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"lockstep/compat/internal/cluster"
+	"lockstep/compat/internal/history"
+	"lockstep/compat/internal/raw"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// The cluster of these tests has three unrelated one-node fakes for brokers: this very test binary, started again
+// with fakeVar set. What is real is toxiproxy, the processes and the wiring.
+const fakeVar = "LOCKSTEP_FAKE_NODE_PORT"
+
+func TestMain(m *testing.M) {
+	if port := os.Getenv(fakeVar); port != "" {
+		runFake(port)
+	}
+	os.Exit(m.Run())
+}
+
+func runFake(port string) {
+	p, err := strconv.Atoi(port)
+	if err == nil {
+		_, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(p))
+	}
+	if err != nil {
+		slog.Error("fake node", "error", err)
+		os.Exit(1)
+	}
+	select {}
+}
+
+type fakes struct{}
+
+func (fakes) Name() string                   { return "fakes" }
+func (fakes) Features() cluster.Features     { return cluster.Features{} }
+func (fakes) Args(cluster.NodePlan) []string { return nil }
+func (fakes) Binary() (string, error)        { return os.Executable() }
+func (fakes) Image() string                  { return "" }
+
+func (fakes) Env(n cluster.NodePlan) []string {
+	_, port, _ := strings.Cut(n.Kafka, ":")
+	return []string{fakeVar + "=" + port}
+}
+
+func (fakes) Ready(ctx context.Context, c *cluster.Cluster) error {
+	for _, n := range cluster.Nodes() {
+		conn, err := raw.Dial(ctx, c.Direct(n))
+		if err != nil {
+			return err
+		}
+		conn.Close()
+	}
+	return nil
+}
+
+func TestFaultsBiteAndGo(t *testing.T) {
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	c, err := cluster.Start(ctx, cluster.Options{Target: fakes{}, Runtime: "process", LogDir: t.TempDir(), Root: root,
+		Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	h := history.New(time.Now).Cell("x")
+
+	edge := cluster.ClientEdge(2)
+	for _, f := range []Fault{
+		Refused(c, edge), BlackHole(c, edge, cluster.ClientEdge(3)), Latency(c, edge, 100*time.Millisecond), Bandwidth(c, edge, 10),
+		Killed(c, 2), Stopped(c, 1), Paused(c, 3),
+	} {
+		t.Run(f.Name, func(t *testing.T) {
+			if felt, saw := f.probe(ctx); felt != gone {
+				t.Fatalf("felt before it is there: %s", saw)
+			}
+			if err := f.Inject(ctx, h); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Heal(ctx, h); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+
+	// A fault that is not felt is an error, not a pass.
+	never := Refused(c, edge)
+	never.inject = func(context.Context) error { return nil }
+	never.within = 200 * time.Millisecond
+	if err := never.Inject(ctx, h); err == nil {
+		t.Error("a fault that does not bite was injected without an error")
+	}
+
+	conn, err := raw.Dial(ctx, c.Dial(edge))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	err = awaitTraffic(ctx, c, edge)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// awaitTraffic waits until the connections that have ended are counted.
+func awaitTraffic(ctx context.Context, c *cluster.Cluster, e cluster.Edge) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		traffic, err := c.Proxies.Traffic(ctx)
+		if err != nil {
+			return err
+		}
+		if traffic[e].Up > 0 && traffic[e].Down > 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
