@@ -31,10 +31,10 @@ type Command struct {
 	ID     int64  `json:"id,omitempty"`     // > 0 where an answer is wanted; send has none
 	Handle string `json:"handle,omitempty"` // all but info
 
-	*ProducerConfig // open_producer
-	*ConsumerConfig // open_consumer
+	ProducerConfig // open_producer
+	ConsumerConfig // open_consumer
 
-	// Both kinds of open. They stand here because two embedded structs cannot both bring a field of one name.
+	// Both kinds of open.
 	Bootstrap []string `json:"bootstrap,omitempty"` // host:port
 	Topic     string   `json:"topic,omitempty"`
 
