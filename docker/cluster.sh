@@ -11,8 +11,8 @@
 # on to the brokers' own:
 #
 #              through toxiproxy    the broker's own
-#   client-i   9091+i               29091+i
-#   local-i    9191+i               29191+i
+#   client-i   9091+i               14091+i
+#   local-i    9191+i               14191+i
 #   raft-i-j   191ij                19091+j
 #   HTTP       -                    8091+i
 set -euo pipefail
@@ -30,8 +30,8 @@ proxies() {
     comma=','
   }
   for i in 1 2 3; do
-    proxy "client-$i" $((9091 + i)) $((29091 + i))
-    proxy "local-$i" $((9191 + i)) $((29191 + i))
+    proxy "client-$i" $((9091 + i)) $((14091 + i))
+    proxy "local-$i" $((9191 + i)) $((14191 + i))
     for j in 1 2 3; do
       [ "$i" = "$j" ] || proxy "raft-$i-$j" "191$i$j" $((19091 + j))
     done
@@ -46,8 +46,8 @@ node() {
     if [ "$i" = "$j" ]; then peers="$peers,$j@127.0.0.1:$((19091 + j))"; else peers="$peers,$j@127.0.0.1:191$i$j"; fi
   done
   export LOCKSTEP_NODE_ID="$i" LOCKSTEP_RACK="r$i" LOCKSTEP_DATA_DIR="$dir/node-$i" LOCKSTEP_PEERS="${peers#,}"
-  export LOCKSTEP_LISTENERS="127.0.0.1:$((29091 + i))" LOCKSTEP_ADVERTISED_LISTENERS="127.0.0.1:$((9091 + i))"
-  export LOCKSTEP_LOCAL_LISTENERS="127.0.0.1:$((29191 + i))" LOCKSTEP_ADVERTISED_LOCAL_LISTENERS="127.0.0.1:$((9191 + i))"
+  export LOCKSTEP_LISTENERS="127.0.0.1:$((14091 + i))" LOCKSTEP_ADVERTISED_LISTENERS="127.0.0.1:$((9091 + i))"
+  export LOCKSTEP_LOCAL_LISTENERS="127.0.0.1:$((14191 + i))" LOCKSTEP_ADVERTISED_LOCAL_LISTENERS="127.0.0.1:$((9191 + i))"
   export LOCKSTEP_RAFT_ADDR="127.0.0.1:$((19091 + i))" LOCKSTEP_HTTP_ADDR="127.0.0.1:$((8091 + i))"
   exec bin/lockstep
 }
@@ -59,11 +59,11 @@ run() {
   local name=$1
   shift
   # The function's own process is the one that `exec`s: $! is what to signal.
-  "$@" > >(trap '' INT TERM; exec awk -v p="$name" '{ printf "%-9s | %s\n", p, $0; fflush() }') 2>&1 &
+  "$@" > >(trap '' INT TERM; while IFS= read -r line; do printf '%-9s | %s\n' "$name" "$line"; done) 2>&1 &
   pids+=($!)
 }
 
-toxiproxy() { exec .build/toxiproxy-server -config "$dir/proxies.json" -proxy-metrics -runtime-metrics; }
+toxiproxy() { LOG_LEVEL=error exec .build/toxiproxy-server -config "$dir/proxies.json" -proxy-metrics -runtime-metrics; }
 
 stop() {
   trap '' INT TERM
@@ -81,7 +81,7 @@ mkdir -p "$dir"
 if [ "${1:-}" = node ]; then node "${2:?which node? 1, 2 or 3}"; fi
 
 require_ports 8474 8092 8093 8094 9092 9093 9094 9192 9193 9194 \
-  29092 29093 29094 29192 29193 29194 19092 19093 19094 \
+  14092 14093 14094 14192 14193 14194 19092 19093 19094 \
   19112 19113 19121 19123 19131 19132
 
 proxies >"$dir/proxies.json"
@@ -104,7 +104,7 @@ for i in 1 2 3; do
   done
 done
 next_steps
-printf '  crash    kill -9 <pid>; docker/cluster.sh node 2   (in another terminal: node 2 comes back)\n'
+printf '  crash    kill -9 %s; docker/cluster.sh node 2   (in another terminal: node 2 comes back)\n' "${pids[2]}"
 printf '  stop     Ctrl-C\n\n'
 
 wait "${pids[@]}" || true

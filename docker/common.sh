@@ -73,8 +73,8 @@ Three brokers are ready: localhost:9092, 9093, 9094 (racks r1, r2, r3).
   local    kcat -C -b localhost:9193 -t demo -e                         (whatever node 2 holds, rack or not)
   look     curl -s localhost:8093/replicas                              (roles, high watermarks, lag)
 
-  cut      curl -s localhost:8474/proxies/raft-1-2 -d '{"enabled":false}'   (node 1 no longer reaches node 2)
-  heal     curl -s localhost:8474/proxies/raft-1-2 -d '{"enabled":true}'
+  cut      curl -sX PATCH localhost:8474/proxies/raft-1-2 -d '{"enabled":false}'   (node 1 no longer reaches node 2)
+  heal     curl -sX PATCH localhost:8474/proxies/raft-1-2 -d '{"enabled":true}'
 
 STEPS
 }
