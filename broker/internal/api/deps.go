@@ -1,4 +1,3 @@
-// Package api answers the Kafka protocol, one file per API key.
 package api
 
 import (
@@ -22,4 +21,23 @@ type Deps struct {
 	Forward func(ctx context.Context, node int32, request []byte) ([]byte, error)
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
+}
+
+// API answers requests. It is safe for concurrent use.
+type API struct {
+	Deps
+
+	// cluster and shards are Controller and Shards as the handlers of this
+	// package see them; tests put fakes here.
+	cluster cluster
+	shards  []replica
+}
+
+// New returns an API that works on d.
+func New(d Deps) *API {
+	a := &API{Deps: d, cluster: d.Controller}
+	for _, s := range d.Shards {
+		a.shards = append(a.shards, shardReplica{s})
+	}
+	return a
 }

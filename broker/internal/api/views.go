@@ -1,0 +1,53 @@
+package api
+
+import (
+	"context"
+
+	"lockstep/broker/internal/controller"
+	"lockstep/broker/internal/partition"
+	"lockstep/broker/internal/recordbatch"
+	"lockstep/broker/internal/shard"
+)
+
+// cluster is what the handlers need of the controller.
+type cluster interface {
+	Topic(name string) *controller.Topic
+	TopicByID(id partition.TopicID) *controller.Topic
+	Topics() []*controller.Topic
+	Brokers() []controller.Broker
+	ClusterID() string
+	ControllerID() int32
+	CreateTopic(ctx context.Context, s controller.TopicSpec) (*controller.Topic, error)
+	AllocateProducerID(ctx context.Context) (int64, error)
+}
+
+// replica is what they need of this node's replica of a shard.
+type replica interface {
+	ID() uint32
+	Status() shard.Status
+	Replicas() []int32
+	Followers() []shard.Progress
+	FollowerEnd(node int32, k partition.Key) int64
+	LogEnd(k partition.Key) int64
+	Append(ctx context.Context, k partition.Key, b recordbatch.Batch, done func(shard.AppendResult))
+	ReadIndex(ctx context.Context) error
+	Log(k partition.Key) partitionLog
+	Watch(w *partition.Watcher)
+	Unwatch(w *partition.Watcher)
+}
+
+// partitionLog is what they need of this node's replica of a partition.
+type partitionLog interface {
+	HighWatermark() int64
+	LogStart() int64
+	Read(offset int64, maxBytes int, atLeastOne bool) ([]byte, error)
+	EpochEnd(epoch int32) (int32, int64)
+	Watch(w *partition.Watcher)
+	Unwatch(w *partition.Watcher)
+}
+
+// shardReplica is a shard seen as a replica.
+type shardReplica struct{ *shard.Shard }
+
+// Log returns this replica's view of k.
+func (s shardReplica) Log(k partition.Key) partitionLog { return s.Partition(k) }
