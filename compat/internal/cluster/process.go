@@ -77,9 +77,12 @@ func (r *processes) startToxiproxy(ctx context.Context, port int) error {
 	return awaitHTTP(ctx, fmt.Sprintf("http://127.0.0.1:%d/version", port))
 }
 
-// buildToxiproxy compiles toxiproxy's server from the module's pinned version; nothing happens when it is up to date.
+// buildToxiproxy compiles toxiproxy's server from the module's pinned version, where make has not done so already.
 func buildToxiproxy(ctx context.Context, root string) (string, error) {
 	binary := filepath.Join(root, ".build", "toxiproxy-server")
+	if _, err := os.Stat(binary); err == nil {
+		return binary, nil
+	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/Shopify/toxiproxy/v2/cmd/server")
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
