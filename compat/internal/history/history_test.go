@@ -112,3 +112,21 @@ func TestDiffers(t *testing.T) {
 		}
 	}
 }
+
+func TestUntilCountsByHandle(t *testing.T) {
+	c := New(time.Now).Cell("2.1/x")
+	go func() {
+		c.Append(Event{Kind: Read, Handle: "other", Offset: 50})
+		for _, offset := range []int64{0, 2, 1} {
+			c.Append(Event{Kind: Read, Handle: "c", Offset: offset})
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := c.Until(ctx, "three records", "c", func(t Tally) bool { return t.Read == 3 }); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Tally("c"); got.Next != 3 {
+		t.Errorf("%+v", got)
+	}
+}

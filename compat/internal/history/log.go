@@ -29,7 +29,31 @@ type Log struct {
 
 type cellLog struct {
 	events  []Event
+	tallies map[string]Tally
 	changed chan struct{} // closed and replaced at every append
+}
+
+// Tally is how far a handle of a cell has come.
+type Tally struct {
+	Sent, Acked, Failed int64 // of a producer
+	Read                int64 // records delivered to a consumer, repetitions included
+	Next                int64 // one above the highest offset acknowledged, or delivered
+}
+
+func (t Tally) add(e Event) Tally {
+	switch e.Kind {
+	case Sent:
+		t.Sent++
+	case Failed:
+		t.Failed++
+	case Acked:
+		t.Acked++
+		t.Next = max(t.Next, e.Offset+1)
+	case Read:
+		t.Read++
+		t.Next = max(t.Next, e.Offset+1)
+	}
+	return t
 }
 
 // New makes a log that lives in memory only, for tests.
@@ -77,7 +101,7 @@ func (l *Log) Cell(name string) *Cell { return &Cell{log: l, name: name} }
 func (l *Log) cell(name string) *cellLog {
 	c := l.cells[name]
 	if c == nil {
-		c = &cellLog{changed: make(chan struct{})}
+		c = &cellLog{tallies: map[string]Tally{}, changed: make(chan struct{})}
 		l.cells[name] = c
 	}
 	return c
@@ -94,6 +118,9 @@ func (l *Log) append(e Event) {
 	}
 	c := l.cell(e.Cell)
 	c.events = append(c.events, e)
+	if e.Handle != "" {
+		c.tallies[e.Handle] = c.tallies[e.Handle].add(e)
+	}
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
@@ -132,6 +159,29 @@ func (c *Cell) Changed() (int, <-chan struct{}) {
 	defer c.log.mu.Unlock()
 	cell := c.log.cell(c.name)
 	return len(cell.events), cell.changed
+}
+
+// Tally is how far a handle has come.
+func (c *Cell) Tally(handle string) Tally {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	return c.log.cell(c.name).tallies[handle]
+}
+
+// Until waits until the handle's tally is as wanted, or ctx ends. The error wraps ctx's and says how far it came.
+func (c *Cell) Until(ctx context.Context, what, handle string, wanted func(Tally) bool) error {
+	for {
+		_, changed := c.Changed()
+		t := c.Tally(handle)
+		if wanted(t) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s (%s, so far %+v): %w", what, handle, t, ctx.Err())
+		}
+	}
 }
 
 // Drop forgets the cell's events; the file keeps them.

@@ -3,6 +3,7 @@ package oracle
 import (
 	"fmt"
 
+	"lockstep/compat/drivers/protocol"
 	"lockstep/compat/internal/history"
 )
 
@@ -64,7 +65,8 @@ func sendingOrder(ix *index) []Violation {
 	return vs
 }
 
-// goingBack: a reader's offsets ascend, unless it was told to seek or a group may have moved it.
+// goingBack: a reader's offsets ascend, unless it was told to seek or a group may have moved it; and no client loses
+// its position (oracle 5).
 func goingBack(ix *index) []Violation {
 	type reader struct {
 		handle string
@@ -83,6 +85,11 @@ func goingBack(ix *index) []Violation {
 					Message: fmt.Sprintf("delivered after offset %d", at-1)})
 			}
 			next[r] = e.Offset + 1
+		case history.Notice:
+			if e.Name == protocol.NoticeReset {
+				vs = append(vs, Violation{Oracle: 5, Rule: "reset", Topic: e.Topic, Partition: e.Partition, Handle: e.Handle,
+					Message: "the client's position was reset: " + e.Error})
+			}
 		}
 	}
 	return vs

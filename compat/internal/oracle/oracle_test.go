@@ -102,6 +102,8 @@ func TestJudge(t *testing.T) {
 		{"out of the order of sending", []h.Event{sent("p", 0, "a"), sent("p", 1, "b"), ack("p", 0, 1), ack("p", 1, 0)}, []string{"2:order@0"}},
 		{"a reader goes back", two(read("c", 0, "a"), read("c", 1, "b"), read("c", 0, "a")), []string{"2:went-back@0"}},
 		{"a reader is sent back", two(read("c", 0, "a"), read("c", 1, "b"), h.Event{Kind: h.Sought, Handle: "c", Topic: "t"}, read("c", 0, "a")), nil},
+		{"a reset", two(h.Event{Kind: h.Notice, Name: "reset", Handle: "c", Topic: "t"}), []string{"5:reset@0"}},
+		{"another notice", two(h.Event{Kind: h.Notice, Name: "error", Handle: "c", Topic: "t"}), nil},
 		{"a group moved it", two(h.Event{Kind: h.Opened, Handle: "c", Group: true}, read("c", 1, "b"), read("c", 0, "a")), nil},
 
 		{"replicas agree", []h.Event{ranged("r1", 1, 4), ranged("r2", 2, 4), batch("r1", 1, 0, 1, "x"), batch("r1", 1, 2, 3, "y"),

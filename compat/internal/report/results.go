@@ -1,0 +1,105 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+)
+
+// Status of a cell. Only Pass is green: it was checked, and what was to bite did.
+type Status string
+
+// The statuses of a cell.
+const (
+	Pass    Status = "pass"
+	Fail    Status = "fail"
+	Unknown Status = "unknown" // too little happened to mean anything
+	Skip    Status = "skip"    // with its reason
+)
+
+// Served is records that replicas served in Fetch responses, by their role.
+type Served struct {
+	Leader   int64 `json:"leader"`
+	Follower int64 `json:"follower"`
+}
+
+// Cell is one scenario with one client.
+type Cell struct {
+	Scenario           string  `json:"scenario"`
+	Client             string  `json:"client"`
+	ClientVersion      string  `json:"client_version"`
+	Status             Status  `json:"status"`
+	Reason             string  `json:"reason"`
+	Records            int64   `json:"records"` // distinct records checked
+	Bytes              int64   `json:"bytes"`   // their keys, values and headers
+	Served             Served  `json:"served"`
+	MaxUnavailability  int64   `json:"max_unavailability_ms"`
+	WorstLagRecords    int64   `json:"worst_lag_records"`
+	Seconds            float64 `json:"seconds"`
+	Title              string  `json:"-"`
+	ProxyBytesFollower int64   `json:"-"` // that came down followers' client edges
+	Reproduce          string  `json:"-"` // the command that runs this cell again
+}
+
+// Results is a run: the format of results.json.
+type Results struct {
+	Target  string `json:"target"`
+	Runtime string `json:"runtime"`
+	Seed    uint64 `json:"seed"`
+	Cells   []Cell `json:"cells"`
+
+	mu sync.Mutex // guards Cells
+}
+
+// Add adds a finished cell.
+func (r *Results) Add(c Cell) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Cells = append(r.Cells, c)
+}
+
+// Count is how many cells have the status.
+func (r *Results) Count(s Status) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, c := range r.Cells {
+		if c.Status == s {
+			n++
+		}
+	}
+	return n
+}
+
+// Write writes results.json and junit.xml into dir.
+func (r *Results) Write(dir string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.Cells == nil {
+		r.Cells = []Cell{}
+	}
+	body, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "results.json"), append(body, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write results: %w", err)
+	}
+	return writeJUnit(filepath.Join(dir, "junit.xml"), r)
+}
+
+// axes are the scenarios and clients that occur, each in the order of first appearance.
+func axes(cells []Cell) (scenarios, clients []string) {
+	for _, c := range cells {
+		if !slices.Contains(scenarios, c.Scenario) {
+			scenarios = append(scenarios, c.Scenario)
+		}
+		if !slices.Contains(clients, c.Client) {
+			clients = append(clients, c.Client)
+		}
+	}
+	return scenarios, clients
+}
