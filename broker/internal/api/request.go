@@ -45,6 +45,12 @@ type Request struct {
 	// decode Version.
 	Body kmsg.Request
 
+	// Gone is closed when the answer can no longer be sent. Unlike the ctx, it
+	// stays open while a stopping node still lets answers out, so it is what
+	// bounds the wait for something that will come by itself, as a commit.
+	// Nil when there is no such moment.
+	Gone <-chan struct{}
+
 	// HangUp is set by a Wait after whose response (which may be nil) the
 	// connection is to be closed.
 	HangUp bool
