@@ -8,6 +8,9 @@ cd "$(dirname "$0")/.."
 seconds=60 # longer than any start here has taken; an election is under one
 
 require_engine
+for image in "$LOCKSTEP_IMAGE" "$TOXIPROXY_IMAGE"; do
+  docker image inspect "$image" >/dev/null 2>&1 || die 1 "there is no image $image." 'Build it: make image'
+done
 
 # Ports held by this very cluster are no conflict: then this only waits.
 if [ -z "$(compose ps -q 2>/dev/null)" ]; then
@@ -15,7 +18,12 @@ if [ -z "$(compose ps -q 2>/dev/null)" ]; then
 fi
 
 say 'starting three brokers and toxiproxy'
-compose up -d || die 1 'compose could not start the cluster; see above.'
+log=.build/compose.log # a line for every step of every container: read only when it fails
+mkdir -p .build
+compose up -d >"$log" 2>&1 || {
+  cat "$log" >&2
+  die 1 'compose could not start the cluster; see above.'
+}
 
 say "waiting until all three are ready (at most $seconds s)"
 deadline=$((SECONDS + seconds))
