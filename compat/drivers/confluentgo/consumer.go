@@ -13,6 +13,7 @@ import (
 type consumer struct {
 	client *kafka.Consumer
 	topic  string
+	group  bool
 	tell   protocol.Listener
 }
 
@@ -35,7 +36,7 @@ func (driver) OpenConsumer(bootstrap []string, topic string, c protocol.Consumer
 	if err != nil {
 		return nil, err
 	}
-	consumer := &consumer{client: client, topic: topic, tell: l}
+	consumer := &consumer{client: client, topic: topic, group: c.Group != "", tell: l}
 	if c.Group != "" {
 		err = client.Subscribe(topic, consumer.rebalanced)
 	} else {
@@ -104,8 +105,19 @@ func (c *consumer) message(m *kafka.Message) {
 	c.tell.Record(m.TopicPartition.Partition, int64(m.TopicPartition.Offset), kind, r)
 }
 
+// Seek moves an assigned partition. The library refuses one that it does not fetch at the moment (just assigned, or
+// ended by a reset): one that was assigned by hand is then assigned anew, as any program would have to do.
 func (c *consumer) Seek(partition int32, offset int64) error {
-	return c.client.Seek(kafka.TopicPartition{Topic: &c.topic, Partition: partition, Offset: kafka.Offset(offset)}, 0)
+	at := kafka.TopicPartition{Topic: &c.topic, Partition: partition, Offset: kafka.Offset(offset)}
+	err := c.client.Seek(at, 0)
+	var refused kafka.Error
+	if c.group || !errors.As(err, &refused) || refused.Code() != kafka.ErrState {
+		return err
+	}
+	if err := c.client.IncrementalUnassign([]kafka.TopicPartition{at}); err != nil {
+		return err
+	}
+	return c.client.IncrementalAssign([]kafka.TopicPartition{at})
 }
 
 func (c *consumer) Commit() error {

@@ -8,7 +8,7 @@
 //     event out of Poll: also what is retried by itself (a broker that refuses the connection is _TRANSPORT, all of them
 //     down _ALL_BROKERS_DOWN). An error of one partition comes as a Message whose TopicPartition.Error is set.
 //   - Reset. With auto.offset.reset=error an out-of-range position is _AUTO_OFFSET_RESET, once, and the partition is not
-//     fetched again until a seek. With any other setting the reset is silent but for a log line. It is a notice "reset".
+//     fetched again until it is assigned anew: even a seek is refused (_STATE). With any other setting the reset is silent but for a log line. It is a notice "reset".
 //   - Rack. client.rack. A preferred replica is kept for 5 minutes (fixed), and given up when its connection fails.
 //   - CRC. Checked only with check.crcs=true, which is set here.
 //   - Produce. Reports carry the offset; -1 where the broker did not tell (acks=0). Idempotence is off by default and
@@ -36,12 +36,11 @@ type driver struct{}
 func (driver) Info() protocol.Info {
 	_, librdkafka := kafka.LibraryVersion()
 	return protocol.Info{
-		Client:  "confluent-kafka-go",
-		Version: moduleVersion("github.com/confluentinc/confluent-kafka-go/v2") + " (librdkafka " + librdkafka + ")",
-		Runtime: runtime.Version(),
-		Features: []string{protocol.FeatureRack, protocol.FeatureIdempotence, protocol.FeatureGroup,
-			protocol.FeatureNullHeaderValues, protocol.FeatureNullRecords},
-		Codecs: protocol.Codecs,
+		Client:   "confluent-kafka-go",
+		Version:  moduleVersion("github.com/confluentinc/confluent-kafka-go/v2") + " (librdkafka " + librdkafka + ")",
+		Runtime:  runtime.Version(),
+		Features: protocol.Features,
+		Codecs:   protocol.Codecs,
 	}
 }
 

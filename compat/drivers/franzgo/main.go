@@ -12,9 +12,12 @@
 //     seconds here), also over lost connections.
 //   - Produce. Promises carry the offset; with acks=0 it is -1. Idempotence is on by default and needs acks=all. There is
 //     one size, ProducerBatchMaxBytes, which is a batch's limit and so a record's: it is set from max_request_bytes, and
-//     batch_bytes has no counterpart. A produce whose fate the broker may have decided is not failed by its
-//     delivery timeout until the answer is known, to keep the sequence numbers whole.
-//   - Timestamps. A record's is in the Record after the promise; milliseconds; 0 cannot be sent.
+//     batch_bytes has no counterpart. RecordDeliveryTimeout counts from a record's own timestamp, so that one with an
+//     old timestamp fails at once, and all that is buffered with it: the driver gives each record a context that ends in
+//     its place. A produce whose fate the broker may have decided is not failed by either until the answer is known, to
+//     keep the sequence numbers whole.
+//   - Timestamps. A zero time means now, and Unix 0 can be sent; the driver keeps 0 for now, as the protocol says.
+//   - Connecting. It opens with ApiVersions v5 and falls back by the range that the broker's error 35 tells.
 package main
 
 import (

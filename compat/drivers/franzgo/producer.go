@@ -10,7 +10,12 @@ import (
 	"lockstep/compat/drivers/protocol"
 )
 
-type producer struct{ client *kgo.Client }
+type producer struct {
+	client *kgo.Client
+	// timeout is each record's, 0 for none. It is the limit of a context and not RecordDeliveryTimeout, which counts from
+	// the record's own timestamp: one that is set, and old, has timed out before it was sent.
+	timeout time.Duration
+}
 
 func (driver) OpenProducer(bootstrap []string, topic string, c protocol.ProducerConfig) (protocol.Producer, error) {
 	compression, err := codec(c.Codec)
@@ -39,14 +44,11 @@ func (driver) OpenProducer(bootstrap []string, topic string, c protocol.Producer
 	if c.MaxRequestBytes > 0 {
 		opts = append(opts, kgo.ProducerBatchMaxBytes(int32(c.MaxRequestBytes)))
 	}
-	if c.DeliveryTimeoutMS > 0 {
-		opts = append(opts, kgo.RecordDeliveryTimeout(time.Duration(c.DeliveryTimeoutMS)*time.Millisecond))
-	}
 	client, err := kgo.NewClient(opts...)
 	if err != nil {
 		return nil, err
 	}
-	return &producer{client: client}, nil
+	return &producer{client: client, timeout: time.Duration(c.DeliveryTimeoutMS) * time.Millisecond}, nil
 }
 
 func (p *producer) Send(partition int32, r protocol.Record, done func(int64, error)) {
@@ -57,7 +59,14 @@ func (p *producer) Send(partition int32, r protocol.Record, done func(int64, err
 	for _, h := range r.Headers {
 		record.Headers = append(record.Headers, kgo.RecordHeader{Key: h.Name, Value: h.Value})
 	}
-	p.client.Produce(context.Background(), record, func(r *kgo.Record, err error) { done(r.Offset, err) })
+	ctx, cancel := context.WithCancel(context.Background())
+	if p.timeout > 0 {
+		ctx, cancel = context.WithTimeout(context.Background(), p.timeout)
+	}
+	p.client.Produce(ctx, record, func(r *kgo.Record, err error) {
+		cancel()
+		done(r.Offset, err)
+	})
 }
 
 func (p *producer) Close(grace time.Duration) {

@@ -53,6 +53,9 @@ func All() []Kind {
 	}
 }
 
+// Default is the client that does for others what they cannot, such as telling the fate of each record.
+func Default() Kind { return All()[0] }
+
 // javaCommand starts a class of java/target. The flags keep a short-lived JVM small and quick to start.
 func javaCommand(class string, args ...string) []string {
 	path := "java/target/classes" + string(os.PathListSeparator) + "java/target/lib/*"

@@ -52,6 +52,9 @@ func (b Bytes) Len() int {
 	return len(b.whole)
 }
 
+// Whole gives the bytes themselves; ok is false when only a digest was kept. It is nil for null.
+func (b Bytes) Whole() (p []byte, ok bool) { return b.whole, b.length == 0 }
+
 // Equal tells whether both stand for the same bytes, null being equal only to null.
 func (b Bytes) Equal(o Bytes) bool {
 	return b.set == o.set && b.length == o.length && b.sum == o.sum && bytes.Equal(b.whole, o.whole)

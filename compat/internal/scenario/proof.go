@@ -1,0 +1,94 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"lockstep/compat/internal/cluster"
+	"lockstep/compat/internal/history"
+)
+
+// Window is a look at all counters; what happens after it is what is proved.
+type Window struct {
+	counts  map[int]cluster.Counts
+	traffic map[cluster.Edge]cluster.Traffic
+}
+
+// OpenWindow looks at the brokers' counters and at toxiproxy's.
+func (c *Cell) OpenWindow(ctx context.Context) (Window, error) {
+	traffic, err := c.Cluster.Proxies.Traffic(ctx)
+	return Window{counts: c.Cluster.NodeCounts(ctx), traffic: traffic}, err
+}
+
+// ServedSince is what the brokers counted since the window was opened.
+func (c *Cell) ServedSince(ctx context.Context, w Window) cluster.Counts {
+	return cluster.Since(w.counts, c.Cluster.NodeCounts(ctx))
+}
+
+// AwaitServed waits until followers have served so many records since the window, by the brokers' counters.
+func (c *Cell) AwaitServed(ctx context.Context, w Window, records int64) error {
+	if !c.Cluster.Target().Features().Counters {
+		return nil
+	}
+	return every(ctx, 100*time.Millisecond, func() error {
+		if got := c.ServedSince(ctx, w); got.Follower < records {
+			return fmt.Errorf("followers served %d records (leaders %d), not %d", got.Follower, got.Leader, records)
+		}
+		return nil
+	})
+}
+
+// countedWithin is how long toxiproxy may take to count a connection that has ended.
+const countedWithin = 5 * time.Second
+
+// Reading is what readers were meant to get from followers since a window.
+type Reading struct {
+	Records int64          // in all
+	Bytes   int64          // of batches as stored, in all
+	Edges   []cluster.Edge // that it must have come over
+	Leader  cluster.Edge   // the leader's, over which it must not
+}
+
+// ProveFollowers shows that followers served a reading, in two ways that know nothing of each other: the brokers'
+// counters by role (looked at by the caller before anything else read), and the bytes that came down the followers'
+// proxies. The clients must have ended. What it finds goes into the result and the history.
+func (c *Cell) ProveFollowers(ctx context.Context, w Window, served cluster.Counts, r Reading) error {
+	c.Result.Served.Leader, c.Result.Served.Follower = served.Leader, served.Follower
+	down, err := c.AwaitTraffic(ctx, w, r.Edges, r.Bytes)
+	leaderDown, _ := c.AwaitTraffic(ctx, w, []cluster.Edge{r.Leader}, 0)
+	c.Result.ProxyBytesFollower = down
+	c.H.Append(history.Event{Kind: history.Served, Counts: map[string]int64{
+		"leader_records": served.Leader, "follower_records": served.Follower, "leader_bytes": served.LeaderBytes, "follower_bytes": served.FollowerBytes,
+		"follower_proxy_bytes": down, "leader_proxy_bytes": leaderDown, "stored_bytes": r.Bytes}})
+	if err != nil {
+		return fmt.Errorf("followers did not serve what was read: %w (%d bytes came down %s)", err, leaderDown, r.Leader)
+	}
+	if c.Cluster.Target().Features().Counters && served.Follower < r.Records {
+		return fmt.Errorf("followers served %d records (leaders %d), but %d were read: leaders served some", served.Follower, served.Leader, r.Records)
+	}
+	return nil
+}
+
+// AwaitTraffic waits until so many bytes have come down the edges since the window, and returns how many have.
+// Toxiproxy counts a connection when it has ended.
+func (c *Cell) AwaitTraffic(ctx context.Context, w Window, edges []cluster.Edge, atLeast int64) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, countedWithin)
+	defer cancel()
+	var down int64
+	err := every(ctx, 50*time.Millisecond, func() error {
+		now, err := c.Cluster.Proxies.Traffic(ctx)
+		if err != nil {
+			return err
+		}
+		down = 0
+		for _, e := range edges {
+			down += now[e].Down - w.traffic[e].Down
+		}
+		if down < atLeast {
+			return fmt.Errorf("%d bytes came down %v, not the %d of the batches read", down, edges, atLeast)
+		}
+		return nil
+	})
+	return down, err
+}

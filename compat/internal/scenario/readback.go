@@ -1,0 +1,143 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"lockstep/compat/internal/cluster"
+	"lockstep/compat/internal/history"
+	"lockstep/compat/internal/raw"
+	"lockstep/compat/internal/records"
+)
+
+// ReadToEnd waits until the readers have come to the end of the partition, notes what they were meant to read (all
+// from offset from on), and returns the end. The writers must have been flushed.
+func (c *Cell) ReadToEnd(ctx context.Context, t Topic, from int64, readers ...string) (int64, error) {
+	end, err := c.End(ctx, t)
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range readers {
+		c.ExpectAll(t, r, from, end)
+	}
+	for _, r := range readers {
+		err := c.H.Until(ctx, fmt.Sprintf("offset %d of %s-%d", end-1, t.Name, t.Partition), r, func(x history.Tally) bool { return x.Next >= end })
+		if err != nil {
+			return end, err
+		}
+	}
+	return end, nil
+}
+
+// ExpectAll notes that a reader was meant to read all that was acknowledged from offset from on. What lies above the
+// end was acknowledged too high, and is missing all the same.
+func (c *Cell) ExpectAll(t Topic, reader string, from, end int64) {
+	const everything = int64(1) << 62
+	c.H.Append(history.Event{Kind: history.Expect, Handle: reader, Topic: t.Name, Partition: t.Partition, Offset: from, To: everything,
+		Text: fmt.Sprintf("the log ends at %d", end)})
+}
+
+// replicaWithin bounds how long a replica may take to give out the whole range.
+const replicaWithin = 30 * time.Second
+
+// CompareReplicas fetches [from, to) raw from every replica, over its ordinary listener and, where the target has one, its
+// local-read listener, past all proxies, and puts batches and records into the history for the oracles. It returns the
+// bytes of the batches.
+func (c *Cell) CompareReplicas(ctx context.Context, t Topic, from, to int64) (int64, error) {
+	var size int64
+	for _, n := range cluster.Nodes() {
+		addrs := map[string]string{"normal": c.Cluster.Direct(n)}
+		if c.Cluster.Target().Features().LocalListener {
+			addrs["local"] = c.Cluster.DirectLocal(n)
+		}
+		for listener, addr := range addrs {
+			got, err := c.copyReplica(ctx, t, n, fmt.Sprintf("raw-%s-%d", listener, n), addr, from, to)
+			if err != nil {
+				return 0, fmt.Errorf("fetch raw from node %d, %s listener: %w", n, listener, err)
+			}
+			size = got
+		}
+	}
+	return size, nil
+}
+
+func (c *Cell) copyReplica(ctx context.Context, t Topic, node int, handle, addr string, from, to int64) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, replicaWithin)
+	defer cancel()
+	got, err := raw.FetchRange(ctx, addr, t.Name, t.Partition, from, to)
+	about := history.Event{Handle: handle, Node: node, Topic: t.Name, Partition: t.Partition}
+	whole := about
+	whole.Kind, whole.Offset, whole.To = history.RawRange, from, to
+	if err != nil {
+		whole.Error = err.Error()
+	}
+	c.H.Append(whole)
+	for _, b := range got.Batches {
+		e := about
+		e.Kind, e.Batch = history.Batch, &b
+		c.H.Append(e)
+	}
+	for _, r := range got.Records {
+		e := about
+		e.Kind, e.Offset, e.TimestampType, e.Record = history.Read, r.Offset, r.TimestampType, r.Record
+		c.H.Append(e)
+	}
+	if err == nil {
+		e := about
+		e.Kind, e.Offset, e.To = history.Expect, from, to
+		c.H.Append(e)
+	}
+	return got.Bytes, err
+}
+
+// ProduceRaw has the suite itself produce one batch in each codec, straight to the leader, and notes every byte: what
+// replicas store must be these bytes. It returns how many records there were.
+func (c *Cell) ProduceRaw(ctx context.Context, t Topic, perBatch int) (int, error) {
+	conn, err := raw.Dial(ctx, c.Cluster.Direct(t.Leader))
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	n := 0
+	for i, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
+		rs := c.rawRecords(uint64(1000+i), perBatch)
+		bytes, err := raw.Build(codec, rs)
+		if err != nil {
+			return n, err
+		}
+		looked, err := raw.Split(bytes)
+		if err != nil {
+			return n, err
+		}
+		offset, err := conn.Produce(ctx, t.Name, t.Partition, bytes)
+		if err != nil {
+			return n, fmt.Errorf("produce a %s batch raw: %w", codec, err)
+		}
+		at := history.Event{Handle: "raw", Topic: t.Name, Partition: t.Partition}
+		w := at
+		w.Kind, w.Offset, w.Batch = history.Wrote, offset, &looked[0]
+		c.H.Append(w)
+		c.noteRaw(at, n, offset, rs)
+		n += len(rs)
+	}
+	return n, nil
+}
+
+// rawRecords are as nasty as the cell's client can show; it only has to read them.
+func (c *Cell) rawRecords(set uint64, n int) []records.Record {
+	if c.Kind.Plain {
+		return records.Plain(c.Seed+set, n, c.now().UnixMilli())
+	}
+	return records.Nasty(c.Seed+set, n, c.now().UnixMilli(), records.Limits{})
+}
+
+func (c *Cell) noteRaw(at history.Event, first int, offset int64, rs []records.Record) {
+	for i, r := range rs {
+		sent, acked := at, at
+		sent.Kind, sent.N, sent.Record = history.Sent, int64(first+i), records.ForHistory(r)
+		acked.Kind, acked.N, acked.Offset = history.Acked, int64(first+i), offset+int64(i)
+		c.H.Append(sent)
+		c.H.Append(acked)
+	}
+}

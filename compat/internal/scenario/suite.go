@@ -1,0 +1,201 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"lockstep/compat/internal/clients"
+	"lockstep/compat/internal/cluster"
+	"lockstep/compat/internal/history"
+	"lockstep/compat/internal/oracle"
+	"lockstep/compat/internal/report"
+)
+
+// Suite runs cells on one cluster.
+type Suite struct {
+	Cluster *cluster.Cluster
+	Log     *history.Log
+	Root    string // of the repository
+	Out     string // the run's directory
+	Seed    uint64
+	Term    *report.Terminal
+	Results *report.Results
+	Now     func() time.Time
+	// Again is the command line that repeats a cell, with %s for scenario and client.
+	Again string
+}
+
+// Run runs a scenario with some clients and returns their results in the same order. Cells are run one after the
+// other, unless the scenario runs them all at once.
+func (s *Suite) Run(ctx context.Context, sc *Scenario, kinds []clients.Kind) []report.Cell {
+	var out []report.Cell
+	if sc.RunAll != nil {
+		return s.runTogether(ctx, sc, kinds)
+	}
+	for _, k := range kinds {
+		c := s.cell(sc, k)
+		s.Term.Started(sc.ID, k.Name, sc.Title)
+		start := s.Now()
+		err := s.ready(ctx, c)
+		if err == nil {
+			err = s.guard(ctx, sc, func(ctx context.Context) error { return sc.Run(ctx, c) })
+		}
+		c.Fail(err)
+		out = append(out, s.finish(c, start))
+		s.restore(ctx, sc.Faults || c.Failed())
+	}
+	return out
+}
+
+func (s *Suite) runTogether(ctx context.Context, sc *Scenario, kinds []clients.Kind) []report.Cell {
+	start := s.Now()
+	var all, able []*Cell
+	for _, k := range kinds {
+		c := s.cell(sc, k)
+		c.Fail(s.ready(ctx, c))
+		all = append(all, c)
+		if !c.Failed() {
+			able = append(able, c)
+		}
+	}
+	s.Term.Started(sc.ID, fmt.Sprintf("%d clients at once", len(able)), sc.Title)
+	if len(able) > 0 {
+		if err := s.guard(ctx, sc, func(ctx context.Context) error { return sc.RunAll(ctx, able) }); err != nil {
+			for _, c := range able {
+				c.Fail(err)
+			}
+		}
+	}
+	var out []report.Cell
+	for _, c := range all {
+		out = append(out, s.finish(c, start))
+	}
+	s.restore(ctx, true)
+	return out
+}
+
+func (s *Suite) cell(sc *Scenario, k clients.Kind) *Cell {
+	name := sc.ID + "/" + k.Name
+	return &Cell{
+		Scenario: sc, Kind: k, Cluster: s.Cluster, H: s.Log.Cell(name), Dir: filepath.Join(s.Out, dirName(name)),
+		Seed: seedFor(s.Seed, name), root: s.Root, now: s.Now,
+		Result: report.Cell{Scenario: sc.ID, Client: k.Name, Title: sc.Title, Reproduce: fmt.Sprintf(s.Again, sc.ID, k.Name)},
+	}
+}
+
+// ready says why a cell cannot begin.
+func (s *Suite) ready(ctx context.Context, c *Cell) error {
+	if err := c.Kind.Missing(s.Root); err != nil {
+		if c.Kind.Optional {
+			return skip{err}
+		}
+		return err
+	}
+	if c.Kind.Local && !s.Cluster.Target().Features().LocalListener {
+		return Skipf("%s reads from followers by the local-read listener only, which %s does not have", c.Kind.Name, s.Cluster.Target().Name())
+	}
+	if err := s.Cluster.Healthy(ctx); err != nil {
+		if err := s.Cluster.Restore(ctx); err != nil {
+			return fmt.Errorf("the cluster was not well before the cell: %w", err)
+		}
+	}
+	return os.MkdirAll(c.Dir, 0o755)
+}
+
+// guard bounds a run in time and turns a panic into an error.
+func (s *Suite) guard(ctx context.Context, sc *Scenario, run func(context.Context) error) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, sc.Limit, fmt.Errorf("the cell's limit of %v", sc.Limit))
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the scenario panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return run(ctx)
+}
+
+// restore makes the cluster whole after a cell that may have broken it; what goes wrong shows at the next cell.
+func (s *Suite) restore(ctx context.Context, needed bool) {
+	if !needed || ctx.Err() != nil {
+		return
+	}
+	if err := s.Cluster.Restore(ctx); err != nil {
+		s.Term.Printf("         the cluster could not be made whole: %v", err)
+	}
+}
+
+// mostShown is how many violations are told in a cell's reason; the history has them all.
+const mostShown = 5
+
+// finish ends the cell's clients, judges its history, and writes its line.
+func (s *Suite) finish(c *Cell, start time.Time) report.Cell {
+	c.killAll()
+	events := c.H.Events()
+	if vs := oracle.Judge(events); len(vs) > 0 {
+		c.Fail(errors.New(oracle.Summary(vs, mostShown)))
+	}
+	r := c.Result
+	r.Seconds = s.Now().Sub(start).Seconds()
+	if r.Records == 0 {
+		r.Records, r.Bytes = distinct(events)
+	}
+	if c.Scenario.Faults {
+		r.MaxUnavailability = oracle.LongestStill(events).For.Milliseconds()
+	}
+	r.Status, r.Reason = verdict(c.complaints(), r.Records)
+	if r.Status == report.Fail || r.Status == report.Unknown {
+		r.Reason += "\nlogs: " + c.Dir + "\nagain: " + r.Reproduce
+	}
+	c.H.Drop()
+	s.Log.Flush()
+	s.Results.Add(r)
+	s.Term.Finished(r)
+	return r
+}
+
+// verdict: one real complaint makes a failure, whatever else there is; then what shows nothing; then what could not run.
+func verdict(errs []error, records int64) (report.Status, string) {
+	status := report.Pass
+	for _, err := range errs {
+		switch {
+		case isSkip(err) && status == report.Pass:
+			status = report.Skip
+		case isUnknown(err) && status != report.Fail:
+			status = report.Unknown
+		case !isSkip(err) && !isUnknown(err):
+			status = report.Fail
+		}
+	}
+	if status == report.Pass && records == 0 {
+		return report.Unknown, "no record was read, so nothing was shown"
+	}
+	if err := errors.Join(errs...); err != nil {
+		return status, err.Error()
+	}
+	return status, ""
+}
+
+// distinct counts the records that clients read, each place once.
+func distinct(events []history.Event) (records, bytes int64) {
+	type place struct {
+		topic     string
+		partition int32
+		offset    int64
+	}
+	seen := map[place]bool{}
+	for _, e := range events {
+		at := place{e.Topic, e.Partition, e.Offset}
+		if e.Kind != history.Read || e.Node != 0 || seen[at] {
+			continue
+		}
+		seen[at] = true
+		records++
+		bytes += e.Record.Size()
+	}
+	return records, bytes
+}

@@ -1,0 +1,144 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"lockstep/compat/internal/cluster"
+	"lockstep/compat/internal/raw"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// Topic is a cell's own topic, and the partition of it that the cell uses.
+type Topic struct {
+	Name      string
+	ID        [16]byte
+	Partition int32
+	Leader    int // when it was made; faults may move it
+	Followers []int
+}
+
+// topicWithin bounds the creation of a topic until all nodes know of it.
+const topicWithin = 30 * time.Second
+
+// every calls try until it succeeds or ctx ends.
+func every(ctx context.Context, pause time.Duration, try func() error) error {
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%w (last: %w)", ctx.Err(), err)
+		}
+	}
+}
+
+// Topic makes the cell's topic with so many partitions and waits until every node names the same leaders. The
+// partition to be used is the first that accept takes (nil: takes any).
+func (c *Cell) Topic(ctx context.Context, partitions int32, accept func(leader int) bool) (Topic, error) {
+	ctx, cancel := context.WithTimeout(ctx, topicWithin)
+	defer cancel()
+	// A name that tells where it is from, and that no earlier run has used on a cluster that outlives it.
+	name := fmt.Sprintf("compat-%s-%x", strings.ReplaceAll(dirName(c.H.Name()), ".", "-"), c.now().UnixNano()&0xffffff)
+	if err := c.create(ctx, name, partitions); err != nil {
+		return Topic{}, err
+	}
+	for p := range partitions {
+		var t Topic
+		err := every(ctx, 50*time.Millisecond, func() (err error) {
+			t, err = c.agreed(ctx, name, p)
+			return err
+		})
+		if err != nil {
+			return t, fmt.Errorf("nodes do not agree about %s-%d: %w", name, p, err)
+		}
+		if accept == nil || accept(t.Leader) {
+			c.H.Logf("topic %s-%d: leader %d, followers %v", t.Name, t.Partition, t.Leader, t.Followers)
+			return t, nil
+		}
+	}
+	return Topic{}, Unknownf("none of the %d partitions of %s has a fitting leader", partitions, name)
+}
+
+// create asks each node in turn: where only the controller creates topics, one of them is it.
+func (c *Cell) create(ctx context.Context, name string, partitions int32) error {
+	return every(ctx, 100*time.Millisecond, func() error {
+		var last error
+		for _, n := range cluster.Nodes() {
+			conn, err := raw.Dial(ctx, c.Cluster.Direct(n))
+			if err == nil {
+				err = conn.CreateTopic(ctx, name, partitions, map[string]string{"retention.ms": "-1"})
+				conn.Close()
+			}
+			if err == nil {
+				return nil
+			}
+			last = fmt.Errorf("node %d: %w", n, err)
+			if !errors.Is(err, kerr.NotController) {
+				return last
+			}
+		}
+		return last
+	})
+}
+
+// agreed asks every node for the leader of a partition.
+func (c *Cell) agreed(ctx context.Context, name string, partition int32) (Topic, error) {
+	t := Topic{Name: name, Partition: partition}
+	for _, n := range cluster.Nodes() {
+		leader, id, err := c.leaderSeenBy(ctx, n, name, partition)
+		if err != nil {
+			return t, err
+		}
+		if t.Leader != 0 && t.Leader != leader {
+			return t, fmt.Errorf("node %d names %d, not %d", n, leader, t.Leader)
+		}
+		t.Leader, t.ID = leader, id
+	}
+	t.Followers = cluster.Others(t.Leader)
+	return t, nil
+}
+
+func (c *Cell) leaderSeenBy(ctx context.Context, node int, name string, partition int32) (int, [16]byte, error) {
+	conn, err := raw.Dial(ctx, c.Cluster.Direct(node))
+	if err != nil {
+		return 0, [16]byte{}, fmt.Errorf("node %d: %w", node, err)
+	}
+	defer conn.Close()
+	leader, id, err := conn.Leader(ctx, name, partition)
+	if err != nil {
+		return 0, id, fmt.Errorf("node %d: %w", node, err)
+	}
+	return leader, id, nil
+}
+
+// End asks the partition's leader, whoever that is now, for the high watermark.
+func (c *Cell) End(ctx context.Context, t Topic) (int64, error) {
+	var end int64
+	err := every(ctx, 100*time.Millisecond, func() error {
+		now, err := c.agreed(ctx, t.Name, t.Partition)
+		if err != nil {
+			return err
+		}
+		conn, err := raw.Dial(ctx, c.Cluster.Direct(now.Leader))
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		end, err = conn.EndOffset(ctx, t.Name, t.Partition)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("end offset of %s-%d: %w", t.Name, t.Partition, err)
+	}
+	return end, nil
+}

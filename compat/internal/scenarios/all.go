@@ -1,0 +1,12 @@
+package scenarios
+
+import "lockstep/compat/internal/scenario"
+
+// All are the scenarios in the order in which they run: the quiet ones first.
+func All() []*scenario.Scenario {
+	return []*scenario.Scenario{
+		threeNodes(),
+		kafkaPython(), javaTools(), confluent(),
+		linkRefused(), killEveryNode(), linkBlackHoled(),
+	}
+}

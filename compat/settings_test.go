@@ -1,0 +1,121 @@
+package compat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"time"
+
+	"lockstep/compat/internal/cluster"
+)
+
+// settings is what the environment says. See README.md.
+type settings struct {
+	root     string
+	scenario *regexp.Regexp // SCENARIO
+	client   *regexp.Regexp // CLIENT
+	runtime  string         // RUNTIME
+	why      string         // why this runtime
+	target   cluster.Target // TARGET
+	seed     uint64         // SEED
+}
+
+func readSettings(ctx context.Context) (settings, error) {
+	var s settings
+	var err error
+	if s.root, err = findRoot(); err != nil {
+		return s, err
+	}
+	if s.scenario, err = pattern("SCENARIO"); err != nil {
+		return s, err
+	}
+	if s.client, err = pattern("CLIENT"); err != nil {
+		return s, err
+	}
+	switch t := os.Getenv("TARGET"); t {
+	case "", "lockstep":
+		s.target = cluster.Lockstep{Root: s.root}
+	default:
+		return s, fmt.Errorf("TARGET=%s is not known (lockstep)", t)
+	}
+	s.seed = uint64(time.Now().UnixNano() & 0xffffff)
+	if text := os.Getenv("SEED"); text != "" {
+		if s.seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return s, fmt.Errorf("SEED: %w", err)
+		}
+	}
+	return s, s.chooseRuntime(ctx, os.Getenv("RUNTIME"))
+}
+
+// chooseRuntime takes what is asked for, and else Docker where an engine answers.
+func (s *settings) chooseRuntime(ctx context.Context, asked string) error {
+	switch asked {
+	case "process":
+		s.runtime, s.why = asked, "as asked for"
+	case "docker":
+		if err := cluster.Engine(ctx); err != nil {
+			return fmt.Errorf("RUNTIME=docker, but no Docker engine answers: %w", err)
+		}
+		s.runtime, s.why = asked, "as asked for"
+	case "":
+		if err := cluster.Engine(ctx); err != nil {
+			s.runtime, s.why = "process", "no Docker engine answers"
+		} else {
+			s.runtime, s.why = "docker", "a Docker engine answers"
+		}
+	default:
+		return fmt.Errorf("RUNTIME=%s is not known (docker, process)", asked)
+	}
+	return nil
+}
+
+// pattern is a regular expression from the environment that must match a whole name, as SCENARIO=2.1 is meant.
+func pattern(name string) (*regexp.Regexp, error) {
+	text := os.Getenv(name)
+	if text == "" {
+		text = ".*"
+	}
+	re, err := regexp.Compile("^(?:" + text + ")$")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return re, nil
+}
+
+// findRoot looks for go.mod upwards.
+func findRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		_, err := os.Stat(filepath.Join(dir, "go.mod"))
+		if err == nil {
+			return dir, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) || filepath.Dir(dir) == dir {
+			return "", fmt.Errorf("no go.mod above the working directory: %w", err)
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// makeOut makes the run's directory, and has latest point at it.
+func (s settings) makeOut(now time.Time) (string, error) {
+	all := filepath.Join(s.root, "compat", "out")
+	name := fmt.Sprintf("%s-%s-%s", now.Format("20060102-150405"), s.target.Name(), s.runtime)
+	dir := filepath.Join(all, name)
+	if err := os.MkdirAll(filepath.Join(dir, "nodes"), 0o755); err != nil {
+		return "", err
+	}
+	latest := filepath.Join(all, "latest")
+	if err := os.Remove(latest); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return dir, os.Symlink(name, latest)
+}
