@@ -8,6 +8,9 @@ MAKEFLAGS += --no-print-directory
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
+# The version is stamped above; Go's own stamp fails in a checkout that belongs to
+# somebody else, as CI's often do.
+BUILD := go build -buildvcs=false
 TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server
 
 # confluent-kafka-go binds librdkafka, and the race detector its runtime, with a C
@@ -36,12 +39,12 @@ say = @printf '==> %s\n'
 .PHONY: build
 build: go ## bin/lockstep, one static binary
 	$(say) 'building bin/lockstep $(VERSION)'
-	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/lockstep ./broker
+	@CGO_ENABLED=0 $(BUILD) -trimpath -ldflags '$(LDFLAGS)' -o bin/lockstep ./broker
 
 .PHONY: toxiproxy
 toxiproxy: go
 	$(say) 'building .build/toxiproxy-server'
-	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o .build/toxiproxy-server $(TOXIPROXY)
+	@CGO_ENABLED=0 $(BUILD) -trimpath -ldflags '-s -w' -o .build/toxiproxy-server $(TOXIPROXY)
 
 .PHONY: image
 image: go ## the broker's and toxiproxy's Docker images, from binaries compiled here (no registry)
@@ -91,8 +94,8 @@ compat: build toxiproxy drivers ## real clients, three nodes, cut links: SCENARI
 .PHONY: drivers
 drivers: go
 	$(say) 'building the Go drivers'
-	@CGO_ENABLED=0 go build -o .build/driver-franzgo ./compat/drivers/franzgo
-	@if [ -n "$(CC_FOUND)" ]; then CGO_ENABLED=1 go build -o .build/driver-confluentgo $(CGO_DRIVER); \
+	@CGO_ENABLED=0 $(BUILD) -o .build/driver-franzgo ./compat/drivers/franzgo
+	@if [ -n "$(CC_FOUND)" ]; then CGO_ENABLED=1 $(BUILD) -o .build/driver-confluentgo $(CGO_DRIVER); \
 	  else rm -f .build/driver-confluentgo; echo '    $(NO_CC): confluent-kafka-go is left out'; fi
 	@python/setup.sh
 	@java/setup.sh

@@ -69,8 +69,10 @@ stop() {
   trap '' INT TERM
   say 'stopping'
   # Brokers first: they hand their leaderships over through the proxies.
-  [ ${#pids[@]} -le 1 ] || kill "${pids[@]:1}" 2>/dev/null || true
-  wait "${pids[@]:1}" 2>/dev/null || true
+  if [ ${#pids[@]} -gt 1 ]; then
+    kill "${pids[@]:1}" 2>/dev/null || true
+    wait "${pids[@]:1}" 2>/dev/null || true
+  fi
   kill "${pids[0]}" 2>/dev/null || true
   wait
   say "stopped; the data stays in $dir (remove it to start anew)"

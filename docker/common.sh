@@ -16,8 +16,13 @@ die() {
   exit "$1"
 }
 
-# Some clients wait for minutes on a socket that nobody serves.
-engine_answers() { timeout 20 docker version >/dev/null 2>&1; }
+# bounded SECONDS COMMAND...: not every system has timeout.
+bounded() {
+  if command -v timeout >/dev/null 2>&1; then timeout "$@"; else "${@:2}"; fi
+}
+
+# Bounded, because the client waits for minutes on a socket that nobody serves.
+engine_answers() { bounded 20 docker version >/dev/null 2>&1; }
 
 require_engine() {
   command -v docker >/dev/null 2>&1 ||
