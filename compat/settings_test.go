@@ -40,8 +40,10 @@ func readSettings(ctx context.Context) (settings, error) {
 	switch t := os.Getenv("TARGET"); t {
 	case "", "lockstep":
 		s.target = cluster.Lockstep{Root: s.root}
+	case "kafka":
+		s.target = cluster.Kafka{Root: s.root}
 	default:
-		return s, fmt.Errorf("TARGET=%s is not known (lockstep)", t)
+		return s, fmt.Errorf("TARGET=%s is not known (lockstep, kafka)", t)
 	}
 	s.seed = uint64(time.Now().UnixNano() & 0xffffff)
 	if text := os.Getenv("SEED"); text != "" {
@@ -63,6 +65,10 @@ func (s *settings) chooseRuntime(ctx context.Context, asked string) error {
 		}
 		s.runtime, s.why = asked, "as asked for"
 	case "":
+		if s.target.Image() == "" {
+			s.runtime, s.why = "process", "there is no image of "+s.target.Name()
+			return nil
+		}
 		if err := cluster.Engine(ctx); err != nil {
 			s.runtime, s.why = "process", "no Docker engine answers"
 		} else {

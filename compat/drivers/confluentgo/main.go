@@ -15,7 +15,6 @@
 //     needs acks=all. batch.size is where a batch is full; a larger message goes alone, up to message.max.bytes, which is
 //     set from max_request_bytes.
 //   - Timestamps. 0 means now, so 0 cannot be sent.
-//   - Headers. The binding gives librdkafka an empty header value as a null pointer, which arrives as null.
 package main
 
 import (

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"lockstep/compat/drivers/protocol"
+	"lockstep/compat/internal/child"
 	"lockstep/compat/internal/history"
 	"lockstep/compat/internal/records"
 )
@@ -127,7 +128,7 @@ func (c *toolClient) start(h *toolHandle, args []string, onLine func([]byte)) er
 	defer log.Close()
 	h.cmd = exec.Command(args[0], args[1:]...)
 	h.cmd.Dir, h.cmd.Stderr = c.o.Root, log
-	h.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	h.cmd.SysProcAttr = child.Attributes()
 	stdout, err := h.cmd.StdoutPipe()
 	if err != nil {
 		return err

@@ -60,6 +60,9 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	case "process":
 		c.rt = newProcesses(o)
 	case "docker":
+		if o.Target.Image() == "" {
+			return nil, fmt.Errorf("there is no image of %s: use RUNTIME=process", o.Target.Name())
+		}
 		c.rt = newContainers(o)
 	default:
 		return nil, fmt.Errorf("unknown runtime %q (process or docker)", o.Runtime)

@@ -31,6 +31,9 @@ func (l Lockstep) Binary() (string, error) {
 	return path, nil
 }
 
+// Prepare implements Target.
+func (Lockstep) Prepare(NodePlan) error { return nil }
+
 // Image implements Target.
 func (Lockstep) Image() string { return "lockstep:dev" }
 

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"lockstep/compat/internal/child"
 )
 
 // processes is the runtime of local processes: the broker's binary three times and toxiproxy's server, all on the
@@ -118,7 +120,7 @@ func (r *processes) run(name string, cmd *exec.Cmd) error {
 	}
 	defer log.Close() // the child has its own descriptor
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = child.Attributes()
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -148,6 +150,9 @@ func (r *processes) startNode(_ context.Context, n NodePlan) error {
 		return errors.New("it runs already")
 	}
 	if err := os.MkdirAll(n.DataDir, 0o755); err != nil {
+		return err
+	}
+	if err := r.o.Target.Prepare(n); err != nil {
 		return err
 	}
 	cmd := exec.Command(binary, r.o.Target.Args(n)...)

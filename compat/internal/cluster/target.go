@@ -11,9 +11,11 @@ type Target interface {
 	// Env and Args are how a node is told its plan.
 	Env(NodePlan) []string
 	Args(NodePlan) []string
+	// Prepare is called before a node starts as a process, with its data directory in place.
+	Prepare(NodePlan) error
 	// Binary is the program for the process runtime, an absolute path; the error says how to get it.
 	Binary() (string, error)
-	// Image is the image for the docker runtime; its entry point takes Env and Args.
+	// Image is the image for the docker runtime; its entry point takes Env and Args. "": there is none.
 	Image() string
 	// Ready asks whether the cluster can be used: nil when every node serves and every replica follows. The error says
 	// what is missing.

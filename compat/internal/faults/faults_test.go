@@ -46,6 +46,7 @@ func (fakes) Name() string                   { return "fakes" }
 func (fakes) Features() cluster.Features     { return cluster.Features{} }
 func (fakes) Args(cluster.NodePlan) []string { return nil }
 func (fakes) Binary() (string, error)        { return os.Executable() }
+func (fakes) Prepare(cluster.NodePlan) error { return nil }
 func (fakes) Image() string                  { return "" }
 
 func (fakes) Env(n cluster.NodePlan) []string {

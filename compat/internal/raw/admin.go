@@ -9,15 +9,25 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Metadata asks one broker for topics (none: for brokers only).
+// MetadataAll asks one broker for every topic.
+func (c *Conn) MetadataAll(ctx context.Context) (*kmsg.MetadataResponse, error) {
+	return c.metadata(ctx, nil)
+}
+
+// Metadata asks one broker for topics (none: for brokers only). It creates none.
 func (c *Conn) Metadata(ctx context.Context, topics ...string) (*kmsg.MetadataResponse, error) {
-	req := kmsg.NewPtrMetadataRequest()
-	req.Topics = []kmsg.MetadataRequestTopic{}
+	asked := []kmsg.MetadataRequestTopic{}
 	for _, name := range topics {
 		t := kmsg.NewMetadataRequestTopic()
 		t.Topic = kmsg.StringPtr(name)
-		req.Topics = append(req.Topics, t)
+		asked = append(asked, t)
 	}
+	return c.metadata(ctx, asked)
+}
+
+func (c *Conn) metadata(ctx context.Context, topics []kmsg.MetadataRequestTopic) (*kmsg.MetadataResponse, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = topics
 	r, err := c.Do(ctx, req, -1)
 	if err != nil {
 		return nil, err

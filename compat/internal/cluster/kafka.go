@@ -1,0 +1,135 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"lockstep/compat/internal/raw"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// Kafka is Apache Kafka, the control: three nodes that are broker and controller at once, with the rack-aware replica
+// selector. A check that fails on it is a wrong check or a difference to be written down.
+//
+// Brokers replicate over a listener of their own, which is advertised to all peers alike: the edge local-N carries
+// what the others fetch from node N, and raft-i-j carries the controllers' quorum only.
+type Kafka struct {
+	Root string // of the repository
+}
+
+// Name implements Target.
+func (Kafka) Name() string { return "kafka" }
+
+// Features implements Target.
+func (Kafka) Features() Features { return Features{} }
+
+// Binary implements Target.
+func (k Kafka) Binary() (string, error) {
+	if _, err := os.Stat(k.lib()); err != nil {
+		return "", fmt.Errorf("no Apache Kafka to test: %w (java/setup.sh kafka-server brings it)", err)
+	}
+	java, err := exec.LookPath("java")
+	if err != nil {
+		return "", fmt.Errorf("no java to run Apache Kafka with: %w", err)
+	}
+	return java, nil
+}
+
+func (k Kafka) lib() string { return filepath.Join(k.Root, "java", "kafka-server", "target", "lib") }
+
+// Image implements Target.
+func (Kafka) Image() string { return "" }
+
+// Env implements Target.
+func (Kafka) Env(NodePlan) []string { return nil }
+
+func (k Kafka) java(args ...string) []string {
+	return append([]string{"-Xmx400m", "-XX:+UseSerialGC", "-cp", filepath.Join(k.lib(), "*")}, args...)
+}
+
+func properties(n NodePlan) string { return filepath.Join(n.DataDir, "server.properties") }
+
+// Args implements Target.
+func (k Kafka) Args(n NodePlan) []string { return k.java("kafka.Kafka", properties(n)) }
+
+// clusterID is any fixed id in Kafka's format: 16 bytes in base64.
+const clusterID = "bG9ja3N0ZXAtY29tcGF0MQ"
+
+// Prepare implements Target: it writes the configuration and formats the log directory, both once.
+func (k Kafka) Prepare(n NodePlan) error {
+	if _, err := os.Stat(properties(n)); err == nil {
+		return nil
+	}
+	if err := os.WriteFile(properties(n), []byte(k.config(n)), 0o644); err != nil {
+		return err
+	}
+	java, err := k.Binary()
+	if err != nil {
+		return err
+	}
+	format := exec.Command(java, k.java("kafka.tools.StorageTool", "format", "-t", clusterID, "-c", properties(n))...)
+	if out, err := format.CombinedOutput(); err != nil {
+		return fmt.Errorf("format Kafka's log directory: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func (Kafka) config(n NodePlan) string {
+	var voters []string
+	for _, id := range Nodes() {
+		addr := n.Raft
+		if id != n.ID {
+			addr = n.Peers[id]
+		}
+		voters = append(voters, fmt.Sprintf("%d@%s", id, addr))
+	}
+	return strings.Join([]string{
+		"process.roles=broker,controller",
+		fmt.Sprintf("node.id=%d", n.ID),
+		"controller.quorum.voters=" + strings.Join(voters, ","),
+		"listeners=CLIENT://" + n.Kafka + ",REPLICATION://" + n.Local + ",CONTROLLER://" + n.Raft,
+		"advertised.listeners=CLIENT://" + n.AdvertisedKafka + ",REPLICATION://" + n.AdvertisedLocal,
+		"listener.security.protocol.map=CLIENT:PLAINTEXT,REPLICATION:PLAINTEXT,CONTROLLER:PLAINTEXT",
+		"inter.broker.listener.name=REPLICATION",
+		"controller.listener.names=CONTROLLER",
+		"log.dirs=" + filepath.Join(n.DataDir, "log"),
+		"broker.rack=" + n.Rack,
+		"replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector",
+		"default.replication.factor=3", "min.insync.replicas=2",
+		"offsets.topic.replication.factor=3", "offsets.topic.num.partitions=3",
+		"transaction.state.log.replication.factor=3", "transaction.state.log.min.isr=2",
+		"group.initial.rebalance.delay.ms=0",
+		"num.network.threads=2", "num.io.threads=4", "log.cleaner.enable=false", "",
+	}, "\n")
+}
+
+// Ready implements Target: every node knows three brokers, and every partition has all its replicas in sync.
+func (Kafka) Ready(ctx context.Context, c *Cluster) error {
+	for _, n := range Nodes() {
+		conn, err := raw.Dial(ctx, c.Direct(n))
+		if err != nil {
+			return fmt.Errorf("node %d: %w", n, err)
+		}
+		m, err := conn.MetadataAll(ctx)
+		conn.Close()
+		if err != nil {
+			return fmt.Errorf("node %d: %w", n, err)
+		}
+		if len(m.Brokers) != Size {
+			return fmt.Errorf("node %d knows %d brokers", n, len(m.Brokers))
+		}
+		for _, t := range m.Topics {
+			for _, p := range t.Partitions {
+				if err := kerr.ErrorForCode(p.ErrorCode); err != nil || len(p.ISR) != len(p.Replicas) {
+					return fmt.Errorf("node %d: %s-%d has %d of %d replicas in sync, error %v", n, *t.Topic, p.Partition, len(p.ISR), len(p.Replicas), err)
+				}
+			}
+		}
+	}
+	return nil
+}
