@@ -6,7 +6,7 @@ What this client is like:
   itself (a broker that refuses the connection is _TRANSPORT, all of them down _ALL_BROKERS_DOWN), from within poll. An
   error of one partition comes out of poll as a message that has an error().
 - Reset. With auto.offset.reset=error an out-of-range position is _AUTO_OFFSET_RESET, once, and the partition is not
-  fetched again until a seek. With any other setting the reset is silent but for a log line. It is a notice "reset".
+  fetched again until it is assigned anew: even a seek is refused (_STATE). With any other setting the reset is silent but for a log line. It is a notice "reset".
 - Rack. client.rack. A preferred replica is kept for 5 minutes (fixed), and given up when its connection fails.
 - CRC. Checked only with check.crcs=true, which is set here.
 - Produce. Reports come only from within poll, for which the producer has a thread here. They carry the offset; -1 where the
@@ -117,7 +117,7 @@ class Consumer:
     def __init__(self, bootstrap, topic, config, notice):
         self._topic = topic
         self._notice = notice
-        group = config.get("group")
+        self._group = group = config.get("group")
         conf = configuration(
             bootstrap,
             config,
@@ -160,7 +160,16 @@ class Consumer:
         return records
 
     def seek(self, partition, offset):
-        self._client.seek(TopicPartition(self._topic, partition, offset))
+        at = TopicPartition(self._topic, partition, offset)
+        try:
+            self._client.seek(at)
+        except KafkaException as e:
+            # It refuses a partition that it does not fetch at the moment (just assigned, or ended by a reset): one that
+            # was assigned by hand is then assigned anew, as any program would have to do.
+            if self._group or e.args[0].code() != KafkaError._STATE:
+                raise
+            self._client.incremental_unassign([at])
+            self._client.incremental_assign([at])
 
     def commit(self):
         try:

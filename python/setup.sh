@@ -20,9 +20,9 @@ fail() {
 }
 
 command -v "$python" >/dev/null 2>&1 ||
-    fail "no $python on the PATH. Install Python 3.10 or newer (Debian, Ubuntu: apt-get install python3 python3-venv), or name one with PYTHON=…"
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
-    fail "$("$python" --version) is too old: Python 3.10 or newer is needed; name one with PYTHON=…"
+    fail "no $python on the PATH. Install Python 3.11 or newer (Debian, Ubuntu: apt-get install python3 python3-venv), or name one with PYTHON=…"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail "$("$python" --version) is too old: Python 3.11 or newer is needed; name one with PYTHON=…"
 "$python" -c 'import venv, ensurepip' 2>/dev/null ||
     fail "$python has no venv module. Debian, Ubuntu: apt-get install python3-venv"
 
