@@ -31,13 +31,20 @@ type API struct {
 	// package see them; tests put fakes here.
 	cluster cluster
 	shards  []replica
+
+	sessions *sessions
+	load     *load
 }
 
 // New returns an API that works on d.
 func New(d Deps) *API {
-	a := &API{Deps: d, cluster: d.Controller}
+	a := newAPI(d, d.Controller)
 	for _, s := range d.Shards {
 		a.shards = append(a.shards, shardReplica{s})
 	}
 	return a
+}
+
+func newAPI(d Deps, c cluster) *API {
+	return &API{Deps: d, cluster: c, sessions: newSessions(), load: newLoad()}
 }

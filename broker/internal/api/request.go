@@ -40,6 +40,10 @@ type Request struct {
 	ClientHost    string   // the client's address, without the port
 	Listener      Listener // set by whoever received the request
 
+	// Conn is the connection it came on; nil when there is none, as for what
+	// another node forwards.
+	Conn *Conn
+
 	// Body is the decoded body, of the kmsg type of Key; it may share memory
 	// with the received frame, which is never used again. Nil when kmsg cannot
 	// decode Version.

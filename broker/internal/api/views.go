@@ -42,6 +42,8 @@ type partitionLog interface {
 	LogStart() int64
 	Read(offset int64, maxBytes int, atLeastOne bool) ([]byte, error)
 	EpochEnd(epoch int32) (int32, int64)
+	OffsetForTimestamp(ts int64) (recordbatch.Batch, error)
+	MaxTimestamp() (recordbatch.Batch, error)
 	Watch(w *partition.Watcher)
 	Unwatch(w *partition.Watcher)
 }

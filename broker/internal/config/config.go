@@ -23,6 +23,7 @@ type Config struct {
 	FetchFromFollower bool          // false: only leaders serve
 	FsyncAlways       bool          // fsync before acknowledging; false leaves it to the page cache
 	Lease             time.Duration // a follower that has not heard its leader for longer is cut off; a node unheard for longer is dead
+	CutOffEmpty       bool          // a follower that is cut off answers readers who want more with nothing instead of an error
 	LagMaxTime        time.Duration // a follower behind for longer is lagging, and readers are sent away from it
 	LagMaxEntries     uint64        // or behind by more Raft entries
 	ReadConsistency   string        // "committed" or "linearizable"

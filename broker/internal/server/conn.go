@@ -45,6 +45,7 @@ type conn struct {
 	host   string
 	life   *lifetimes
 	queue  chan pending
+	memory *api.Conn
 
 	client api.Client      // of the newest request
 	ctx    context.Context // life.parked with client
@@ -55,7 +56,7 @@ func newConn(s *Server, life *lifetimes, kind api.Listener, nc net.Conn) *conn {
 	if err != nil {
 		host = nc.RemoteAddr().String()
 	}
-	c := &conn{server: s, kind: kind, nc: nc, host: host, life: life.child(), queue: make(chan pending, maxPending)}
+	c := &conn{server: s, kind: kind, nc: nc, host: host, life: life.child(), queue: make(chan pending, maxPending), memory: api.NewConn()}
 	c.client = api.Client{Host: host}
 	c.ctx = api.WithClient(c.life.parked, c.client)
 	return c
@@ -96,7 +97,7 @@ func (c *conn) read() error {
 		if err != nil {
 			return err
 		}
-		req.Listener, req.ClientHost, req.Gone = c.kind, c.host, c.life.gone.Done()
+		req.Listener, req.ClientHost, req.Conn, req.Gone = c.kind, c.host, c.memory, c.life.gone.Done()
 		if req.ClientID != c.client.ID {
 			c.client.ID = req.ClientID
 			c.ctx = api.WithClient(c.life.parked, c.client)

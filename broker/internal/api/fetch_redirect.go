@@ -1,0 +1,150 @@
+package api
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lockstep/broker/internal/controller"
+	"lockstep/broker/internal/partition"
+	"lockstep/broker/internal/shard"
+)
+
+// A leader sends a consumer to a follower in the consumer's own rack (KIP-392)
+// and must not do so when it leads nowhere: the follower may send it straight
+// back, or be out of the consumer's reach although the leader hears of it. Both
+// look the same from here: the consumer comes back with the offset that it left
+// with. Such a visit is fruitless if there was something to read, or if it was
+// shorter than any wait. After a few of them the leader serves the consumer
+// itself for a while, longer each time. Consumers are told apart by their
+// connection.
+
+const (
+	maxFruitless = 2                      // visits to one partition's follower in a row
+	shortVisit   = 200 * time.Millisecond // less than a follower waits that has nothing to send
+	firstRest    = 10 * time.Second       // without redirects, after maxFruitless
+	longestRest  = 80 * time.Second
+)
+
+// Conn is what the handlers remember of one connection. Its methods may be
+// called concurrently, and on nil, which remembers nothing.
+type Conn struct {
+	mu     sync.Mutex
+	visits map[partition.Key]visit
+}
+
+// NewConn is for a new connection.
+func NewConn() *Conn { return &Conn{visits: map[partition.Key]visit{}} }
+
+// visit is where the client was last sent for one partition.
+type visit struct {
+	follower  int32
+	offset    int64
+	at        time.Time
+	fruitless int           // in a row
+	restUntil time.Time     // no redirects before
+	rest      time.Duration // how long that was
+}
+
+// mayLeave reports whether the client may be sent to a follower for k, and
+// which it should rather not be sent to, -1 for none.
+func (c *Conn) mayLeave(k partition.Key, offset, highWatermark int64, now time.Time) (ok bool, avoid int32) {
+	if c == nil {
+		return true, -1
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v, was := c.visits[k]
+	switch {
+	case !was:
+		return true, -1
+	case now.Before(v.restUntil):
+		return false, v.follower
+	case v.offset != offset:
+		delete(c.visits, k) // it got somewhere
+		return true, -1
+	case highWatermark <= offset && now.Sub(v.at) >= shortVisit:
+		return true, -1 // there was nothing to get
+	}
+	v.fruitless++
+	if v.fruitless >= maxFruitless {
+		v.rest = min(max(2*v.rest, firstRest), longestRest)
+		v.restUntil = now.Add(v.rest)
+		v.fruitless = maxFruitless - 1 // one more try after the rest
+		c.visits[k] = v
+		return false, v.follower
+	}
+	c.visits[k] = v
+	return true, v.follower
+}
+
+// left notes that the client is sent to a follower.
+func (c *Conn) left(k partition.Key, follower int32, offset int64, now time.Time) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v := c.visits[k]
+	v.follower, v.offset, v.at = follower, offset, now
+	c.visits[k] = v
+}
+
+// load counts how often each follower was chosen.
+type load struct {
+	mu     sync.RWMutex // guards the map
+	byNode map[int32]*atomic.Int64
+}
+
+func newLoad() *load { return &load{byNode: map[int32]*atomic.Int64{}} }
+
+func (l *load) of(node int32) *atomic.Int64 {
+	l.mu.RLock()
+	n := l.byNode[node]
+	l.mu.RUnlock()
+	if n != nil {
+		return n
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.byNode[node] == nil {
+		l.byNode[node] = new(atomic.Int64)
+	}
+	return l.byNode[node]
+}
+
+// betterFollower returns the follower that should serve a client of rack
+// instead of this leader, or -1: alive, in the rack, close behind, holding the
+// offset; of several, the one that was chosen least.
+func (a *API) betterFollower(conn *Conn, rack string, where place, st shard.Status, offset, highWatermark int64, now time.Time) int32 {
+	if rack == "" || rack == a.Config.Rack || !a.Config.FetchFromFollower || st.Role != shard.Leader {
+		return -1
+	}
+	ok, avoid := conn.mayLeave(where.key, offset, highWatermark, now)
+	if !ok {
+		return -1
+	}
+	brokers := a.cluster.Brokers()
+	best := int32(-1)
+	for _, f := range where.shard.Followers() {
+		if !inRack(brokers, f.Node, rack) || a.followerLags(f, st, now, restored) || where.shard.FollowerEnd(f.Node, where.key) < offset {
+			continue
+		}
+		if best < 0 || best == avoid || f.Node != avoid && a.load.of(f.Node).Load() < a.load.of(best).Load() {
+			best = f.Node
+		}
+	}
+	if best >= 0 {
+		a.load.of(best).Add(1)
+		conn.left(where.key, best, offset, now)
+	}
+	return best
+}
+
+// inRack reports whether a node is an alive broker of a rack.
+func inRack(brokers []controller.Broker, node int32, rack string) bool {
+	return slices.ContainsFunc(brokers, func(b controller.Broker) bool {
+		return b.ID == node && b.Alive && b.Rack == rack
+	})
+}

@@ -1,0 +1,205 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"lockstep/broker/internal/controller"
+	"lockstep/broker/internal/partition"
+	"lockstep/broker/internal/shard"
+)
+
+// Metadata (key 3), versions 0 to 13.
+//
+// Brokers are those this node believes alive; replicas on others are listed as
+// offline. A partition's leader is the one this node knows of: while it knows
+// none, or knows it to be dead, the partition has LEADER_NOT_AVAILABLE and
+// leader -1. A topic that does not exist is created if the client and the
+// configuration allow it, and the answer waits until it has leaders.
+//
+// On the local-read listener this node is the leader of every partition, in
+// epoch -1, so that clients neither look for another nor fence this one, and
+// the controller; brokers are named by their local-read endpoints.
+//
+// Version 1 brings controller and racks, and tells null (all topics) from
+// empty (none); 4 auto-creation as the client's choice (before, it always
+// wants it); 5 offline replicas; 7 leader epochs; 10 topic ids in the answer,
+// 12 in the question; 13 an error for the whole answer, not used here.
+func init() { register(kmsg.Metadata, 0, 13, later((*API).metadata)) }
+
+// autoCreateTimeout bounds how long the answer waits for a topic's creation.
+const autoCreateTimeout = 5 * time.Second
+
+func (a *API) metadata(ctx context.Context, req *Request, body *kmsg.MetadataRequest) kmsg.Response {
+	resp := body.ResponseKind().(*kmsg.MetadataResponse)
+	resp.ClusterID = optional(a.cluster.ClusterID())
+
+	switch {
+	case body.Topics == nil || body.Version == 0 && len(body.Topics) == 0:
+		for _, t := range a.cluster.Topics() {
+			resp.Topics = append(resp.Topics, a.topicMetadata(req, t))
+		}
+	default:
+		for _, want := range body.Topics {
+			resp.Topics = append(resp.Topics, a.wantedTopic(ctx, req, body, want))
+		}
+	}
+
+	// After the topics: a topic's creation may have made brokers known.
+	resp.ControllerID = a.controllerFor(req)
+	for _, b := range a.cluster.Brokers() {
+		e, ok := endpoint(b, req.Listener)
+		if !b.Alive || !ok {
+			continue
+		}
+		rb := kmsg.NewMetadataResponseBroker()
+		rb.NodeID, rb.Host, rb.Port, rb.Rack = b.ID, e.Host, e.Port, optional(b.Rack)
+		resp.Brokers = append(resp.Brokers, rb)
+	}
+	return resp
+}
+
+// controllerFor is the broker to which the client sends what only a controller
+// does; every broker passes it on, so an unknown one is no reason for a client
+// to wait.
+func (a *API) controllerFor(req *Request) int32 {
+	if id := a.cluster.ControllerID(); id >= 0 && req.Listener != Local && a.aliveBroker(id) {
+		return id
+	}
+	return a.Config.NodeID
+}
+
+func (a *API) aliveBroker(id int32) bool {
+	for _, b := range a.cluster.Brokers() {
+		if b.ID == id {
+			return b.Alive
+		}
+	}
+	return false
+}
+
+// wantedTopic answers for one topic of the request.
+func (a *API) wantedTopic(ctx context.Context, req *Request, body *kmsg.MetadataRequest, want kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
+	t, err := a.findTopic(ctx, body, want)
+	if err == nil {
+		return a.topicMetadata(req, t)
+	}
+	rt := kmsg.NewMetadataResponseTopic()
+	rt.Topic, rt.TopicID, rt.ErrorCode = want.Topic, want.TopicID, a.code(req, err)
+	return rt
+}
+
+// findTopic finds the topic by id (if the client gives one) or name, or
+// creates it.
+func (a *API) findTopic(ctx context.Context, body *kmsg.MetadataRequest, want kmsg.MetadataRequestTopic) (*controller.Topic, error) {
+	var none partition.TopicID
+	if want.TopicID != none {
+		if body.Version < 12 {
+			return nil, kerr.InvalidRequest
+		}
+		return a.topicWithID(want.TopicID)
+	}
+	if want.Topic == nil {
+		return nil, kerr.InvalidRequest
+	}
+	t, err := a.topicNamed(*want.Topic)
+	if err == nil || !a.Config.AutoCreateTopics || body.Version >= 4 && !body.AllowAutoTopicCreation {
+		return t, err
+	}
+	return a.autoCreate(ctx, *want.Topic)
+}
+
+// autoCreate creates a topic as the cluster's defaults have it. Whatever keeps
+// it from that, except the name, is something to try again for the client:
+// LEADER_NOT_AVAILABLE is what makes clients do so.
+func (a *API) autoCreate(ctx context.Context, name string) (*controller.Topic, error) {
+	ctx, cancel := context.WithTimeout(ctx, autoCreateTimeout)
+	defer cancel()
+	t, err := a.cluster.CreateTopic(ctx, controller.TopicSpec{Name: name, Partitions: -1, ReplicationFactor: -1})
+	switch {
+	case err == nil:
+		return t, nil
+	case errors.Is(err, kerr.TopicAlreadyExists): // by another client, meanwhile
+		if t, err = a.topicNamed(name); err == nil {
+			return t, nil
+		}
+	case errors.Is(err, kerr.InvalidTopicException):
+		return nil, err
+	default:
+		a.Log.Warn("auto-creation failed", "topic", name, "client", ClientOf(ctx).ID, "err", err)
+	}
+	return nil, kerr.LeaderNotAvailable
+}
+
+// topicMetadata describes an existing topic.
+func (a *API) topicMetadata(req *Request, t *controller.Topic) kmsg.MetadataResponseTopic {
+	rt := kmsg.NewMetadataResponseTopic()
+	rt.Topic, rt.TopicID = kmsg.StringPtr(t.Name), t.ID
+	alive := map[int32]bool{}
+	for _, b := range a.cluster.Brokers() {
+		_, reachable := endpoint(b, req.Listener)
+		alive[b.ID] = b.Alive && reachable
+	}
+	for i := range t.Shards {
+		p := int32(i)
+		where, err := a.placeOf(t, p)
+		if err != nil {
+			rp := kmsg.NewMetadataResponseTopicPartition()
+			rp.Partition, rp.Leader, rp.ErrorCode = p, -1, a.code(req, err)
+			rt.Partitions = append(rt.Partitions, rp)
+			continue
+		}
+		rt.Partitions = append(rt.Partitions, a.partitionMetadata(req, p, where.shard, alive))
+	}
+	return rt
+}
+
+func (a *API) partitionMetadata(req *Request, p int32, s replica, alive map[int32]bool) kmsg.MetadataResponseTopicPartition {
+	rp := kmsg.NewMetadataResponseTopicPartition()
+	rp.Partition = p
+	rp.Replicas = s.Replicas()
+	st := s.Status()
+	behind := a.behind(s, st)
+	for _, id := range rp.Replicas {
+		switch {
+		case !alive[id]:
+			rp.OfflineReplicas = append(rp.OfflineReplicas, id)
+		case !slices.Contains(behind, id):
+			rp.ISR = append(rp.ISR, id)
+		}
+	}
+	switch {
+	case req.Listener == Local:
+		rp.Leader, rp.LeaderEpoch = a.Config.NodeID, -1
+	case st.Leader >= 0 && alive[st.Leader]:
+		rp.Leader, rp.LeaderEpoch = st.Leader, st.Epoch
+	default:
+		rp.Leader, rp.LeaderEpoch = -1, st.Epoch
+		rp.ErrorCode = a.code(req, kerr.LeaderNotAvailable)
+	}
+	return rp
+}
+
+// behind lists the replicas that are not in sync, as far as this node knows:
+// a leader knows of all, a follower only of itself.
+func (a *API) behind(s replica, st shard.Status) []int32 {
+	now := time.Now()
+	if st.Role != shard.Leader {
+		if a.lagging(st, now) || a.cutOff(st, now) {
+			return []int32{a.Config.NodeID}
+		}
+		return nil
+	}
+	var ids []int32
+	for _, f := range s.Followers() {
+		if a.followerLags(f, st, now, 1) {
+			ids = append(ids, f.Node)
+		}
+	}
+	return ids
+}
