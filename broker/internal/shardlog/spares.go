@@ -1,0 +1,112 @@
+package shardlog
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"lockstep/broker/internal/vfs"
+)
+
+// maxSpares is how many files of removed segments are kept for the next ones:
+// writing blocks that the file system has given out before is much faster to
+// sync. That no old frame is ever taken for a new one is due to the salt.
+const maxSpares = 2
+
+// spares are files of SegmentBytes that end in ".free".
+type spares struct {
+	mu    sync.Mutex // guards what follows
+	paths []string   // ready to be used
+	busy  int        // still being read
+}
+
+// adoptSpare is called at open for each spare on the disk.
+func (l *Log) adoptSpare(path string) error {
+	f, err := l.fs.Open(path)
+	if err != nil {
+		return err
+	}
+	size, err := f.Size()
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	if size != l.opts.SegmentBytes || len(l.spares.paths) >= maxSpares {
+		return l.fs.Remove(path)
+	}
+	l.spares.paths = append(l.spares.paths, path)
+	return nil
+}
+
+// take returns an open file for a new segment, with its header written and
+// under its final name, all durable. After an error named says whether the file
+// may have got the name.
+func (p *spares) take(l *Log, h *segHeader, path string) (f vfs.File, named bool, err error) {
+	from := strings.TrimSuffix(path, segSuffix) + freeSuffix
+	p.mu.Lock()
+	if n := len(p.paths); n > 0 && h.size == l.opts.SegmentBytes {
+		from, p.paths = p.paths[n-1], p.paths[:n-1]
+		// Only under its name as a spare may it change: a crash must not bring
+		// back the removed segment's name with other contents.
+		if err = l.fs.SyncDir(filepath.Dir(path)); err == nil {
+			f, err = l.fs.Open(from)
+		}
+	} else {
+		f, err = l.fs.Create(from)
+	}
+	p.mu.Unlock()
+	if err != nil {
+		return nil, false, err
+	}
+	if err = initSegment(f, h, l.commit.index.Load()); err != nil {
+		f.Close()
+		l.fs.Remove(from) // best effort: Open would do it too
+		return nil, false, err
+	}
+	if err = l.fs.Rename(from, path); err == nil {
+		err = l.fs.SyncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		f.Close()
+		return nil, true, err
+	}
+	return f, true, nil
+}
+
+// retire takes a segment's file away: it is a spare if one is wanted.
+func (p *spares) retire(l *Log, s *segment) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.removed = true
+	busy := s.res != nil && s.res.pins > 0
+	if s.res != nil && !busy {
+		s.res.file.Close()
+		s.res = nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.size != l.opts.SegmentBytes || len(p.paths)+p.busy >= maxSpares {
+		return l.fs.Remove(s.path)
+	}
+	path := strings.TrimSuffix(s.path, segSuffix) + freeSuffix
+	if err := l.fs.Rename(s.path, path); err != nil {
+		return err
+	}
+	if !busy {
+		p.paths = append(p.paths, path)
+		return nil
+	}
+	p.busy++
+	s.res.idle = func() { // the last reader is gone
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.busy--
+		if !slices.Contains(p.paths, path) {
+			p.paths = append(p.paths, path)
+		}
+	}
+	return nil
+}
