@@ -17,66 +17,80 @@ import (
 // look the same from here: the consumer comes back with the offset that it left
 // with. Such a visit is fruitless if there was something to read, or if it was
 // shorter than any wait. After a few of them the leader serves the consumer
-// itself for a while, longer each time. Consumers are told apart by their
+// itself for a while, longer each time; after a single one if it was long, for
+// it has cost the consumer a timeout. Consumers are told apart by their
 // connection.
 
 const (
 	maxFruitless = 2                      // visits to one partition's follower in a row
 	shortVisit   = 200 * time.Millisecond // less than a follower waits that has nothing to send
-	firstRest    = 10 * time.Second       // without redirects, after maxFruitless
-	longestRest  = 80 * time.Second
+	longVisit    = 5 * time.Second        // more than a consumer stays that gets answers
+	firstRest    = 10 * time.Second       // without redirects
+	longestRest  = 2 * time.Minute
 )
 
 // Conn is what the handlers remember of one connection. Its methods may be
 // called concurrently, and on nil, which remembers nothing.
 type Conn struct {
 	mu     sync.Mutex
-	visits map[partition.Key]visit
+	visits map[partition.Key]*visit
 }
 
 // NewConn is for a new connection.
-func NewConn() *Conn { return &Conn{visits: map[partition.Key]visit{}} }
+func NewConn() *Conn { return &Conn{visits: map[partition.Key]*visit{}} }
 
 // visit is where the client was last sent for one partition.
 type visit struct {
 	follower  int32
 	offset    int64
 	at        time.Time
-	fruitless int           // in a row
+	away      bool          // and has not come back yet
+	fruitless int           // visits in a row
 	restUntil time.Time     // no redirects before
 	rest      time.Duration // how long that was
 }
 
-// mayLeave reports whether the client may be sent to a follower for k, and
-// which it should rather not be sent to, -1 for none.
+// judge takes the client's return into account.
+func (v *visit) judge(offset, highWatermark int64, now time.Time) {
+	v.away = false
+	lasted := now.Sub(v.at)
+	switch {
+	case offset != v.offset:
+		v.fruitless, v.rest = 0, 0 // it got somewhere
+		return
+	case highWatermark <= offset && lasted >= shortVisit:
+		return // there was nothing to get
+	case lasted >= longVisit:
+		v.fruitless = maxFruitless
+	default:
+		v.fruitless++
+	}
+	if v.fruitless >= maxFruitless {
+		v.rest = min(max(2*v.rest, firstRest, 4*lasted), longestRest)
+		v.restUntil = now.Add(v.rest)
+		v.fruitless = maxFruitless - 1 // one try after the rest
+	}
+}
+
+// mayLeave reports whether the client, which asks for an offset of k, may be
+// sent to a follower, and which it should rather not be sent to, -1 for none.
 func (c *Conn) mayLeave(k partition.Key, offset, highWatermark int64, now time.Time) (ok bool, avoid int32) {
 	if c == nil {
 		return true, -1
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	v, was := c.visits[k]
-	switch {
-	case !was:
+	v := c.visits[k]
+	if v == nil {
 		return true, -1
-	case now.Before(v.restUntil):
-		return false, v.follower
-	case v.offset != offset:
-		delete(c.visits, k) // it got somewhere
+	}
+	if v.away {
+		v.judge(offset, highWatermark, now)
+	}
+	if v.fruitless == 0 {
 		return true, -1
-	case highWatermark <= offset && now.Sub(v.at) >= shortVisit:
-		return true, -1 // there was nothing to get
 	}
-	v.fruitless++
-	if v.fruitless >= maxFruitless {
-		v.rest = min(max(2*v.rest, firstRest), longestRest)
-		v.restUntil = now.Add(v.rest)
-		v.fruitless = maxFruitless - 1 // one more try after the rest
-		c.visits[k] = v
-		return false, v.follower
-	}
-	c.visits[k] = v
-	return true, v.follower
+	return !now.Before(v.restUntil), v.follower
 }
 
 // left notes that the client is sent to a follower.
@@ -87,8 +101,11 @@ func (c *Conn) left(k partition.Key, follower int32, offset int64, now time.Time
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	v := c.visits[k]
-	v.follower, v.offset, v.at = follower, offset, now
-	c.visits[k] = v
+	if v == nil {
+		v = &visit{}
+		c.visits[k] = v
+	}
+	v.follower, v.offset, v.at, v.away = follower, offset, now, true
 }
 
 // load counts how often each follower was chosen.
