@@ -153,7 +153,9 @@ func (s *fakeShard) commit(k partition.Key, batches ...recordbatch.Batch) int64 
 	payload := partition.AppendBlobHeader(nil, s.st.Epoch, 0)
 	payload = append(partition.AppendRunHeader(payload, k, len(run)), run...)
 	s.index++
+	s.log.mu.Lock()
 	s.log.payloads[s.index] = payload
+	s.log.mu.Unlock()
 	if _, err := s.set.Apply(s.index, uint64(s.st.Epoch), payload); err != nil {
 		panic(err)
 	}

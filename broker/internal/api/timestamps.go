@@ -21,6 +21,10 @@ import (
 // client asks for a record. The records are read as a stream, so memory stays
 // small whatever a batch inflates to.
 
+// maxInflated bounds how far a batch is looked into, for it is the producer's
+// choice what it inflates to.
+const maxInflated = 1 << 30
+
 // stamped is one record's place in time.
 type stamped struct{ offset, timestamp int64 }
 
@@ -59,7 +63,7 @@ func walkRecords(b recordbatch.Batch, visit func(stamped) error) error {
 		return fmt.Errorf("open the batch at offset %d: %w", b.BaseOffset(), err)
 	}
 	defer in.Close()
-	r := bufio.NewReader(in)
+	r := bufio.NewReader(io.LimitReader(in, maxInflated))
 	for i := range b.NumRecords() {
 		at, err := readStamp(r, b)
 		if err != nil {

@@ -24,9 +24,17 @@ const (
 	acceptPause = 100 * time.Millisecond
 )
 
+// Handler answers requests; api.API does.
+type Handler interface {
+	// Start begins to answer a request and returns how to wait for the answer.
+	// It is called in the order of a connection's requests and does not block.
+	// On an error the connection is closed.
+	Start(ctx context.Context, req *api.Request) (api.Wait, error)
+}
+
 // Options is what a Server works with; none may be nil.
 type Options struct {
-	API     *api.API
+	API     Handler
 	Config  *config.Config
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
