@@ -25,11 +25,21 @@ func Main(d Driver) {
 
 // Serve answers commands from in with events on out until in ends; then it closes every handle and returns, after
 // ShutdownGrace at the latest. Its error is that of reading in: whoever has stopped reading out is not missed.
-func Serve(in io.Reader, out io.Writer, d Driver) error {
+func Serve(in io.Reader, out io.Writer, d Driver) error { return serve(in, out, d, ShutdownGrace) }
+
+func serve(in io.Reader, out io.Writer, d Driver, grace time.Duration) error {
 	s := &session{driver: d, out: newEmitter(out), handles: map[string]*queue[Command]{}}
 	err := s.read(in)
-	s.shutdown()
-	s.out.close()
+	ended := make(chan struct{})
+	go func() { // outlives Serve only where a library hangs or out is not read, and then Main ends the process
+		defer close(ended)
+		s.closeHandles()
+		s.out.close()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(grace - grace/10):
+	}
 	return err
 }
 
@@ -122,22 +132,14 @@ func (s *session) forget(c Command, q *queue[Command]) {
 	}
 }
 
-// shutdown lets every handle finish what it was told, and closes it.
-func (s *session) shutdown() {
+// closeHandles lets every handle finish what it was told, and closes it.
+func (s *session) closeHandles() {
 	s.mu.Lock()
 	for _, q := range s.handles {
 		q.close()
 	}
 	s.mu.Unlock()
-	ended := make(chan struct{})
-	go func() { // outlives Serve only where a library hangs, and then Main ends the process
-		s.wg.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-time.After(ShutdownGrace - time.Second):
-	}
+	s.wg.Wait()
 }
 
 func (s *session) answer(c Command, event string) {

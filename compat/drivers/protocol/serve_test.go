@@ -182,6 +182,24 @@ func TestStuckHandle(t *testing.T) {
 	c.end()
 }
 
+// TestUnreadEvents checks that a driver ends in time although nobody reads what it tells.
+func TestUnreadEvents(t *testing.T) {
+	f := newFake()
+	_, unread := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- serve(strings.NewReader(openP+"\n"+strings.Repeat(`{"op":"info","id":1}`+"\n", 500)), unread, f, 100*time.Millisecond)
+	}()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it hangs")
+	}
+}
+
 func TestConsumer(t *testing.T) {
 	f := newFake()
 	c := converse(t, f)

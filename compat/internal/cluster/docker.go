@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,8 +14,11 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+	mobynet "github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
+	tclog "github.com/testcontainers/testcontainers-go/log"
 	"github.com/testcontainers/testcontainers-go/network"
 )
 
@@ -73,6 +77,7 @@ func Engine(ctx context.Context) error {
 // no registry (Close and the labels do its work), and published ports are on this machine even where it looks like a
 // container. What the user has set stands.
 func configureTestcontainers() {
+	tclog.SetDefault(quiet{})
 	for name, value := range map[string]string{"TESTCONTAINERS_RYUK_DISABLED": "true", "TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1"} {
 		if os.Getenv(name) == "" {
 			os.Setenv(name, value)
@@ -98,25 +103,24 @@ func (r *containers) prepare(ctx context.Context) (plan, error) {
 		return plan{}, fmt.Errorf("make a network: %w", err)
 	}
 	edges := Edges()
-	const published = 3 // Kafka, local, HTTP of each node
-	ports, err := freePorts(1 + len(edges) + Size*published)
+	ports, err := freePorts(1 + len(edges) + Size*len(nodePorts))
 	if err != nil {
 		return plan{}, err
 	}
 	inner := map[Edge]int{}
-	var toxiPorts []string
-	publish := func(service string, port int) string {
-		host := ports[len(r.hostPort)]
-		r.hostPort[service+":"+strconv.Itoa(port)] = host
-		return fmt.Sprintf("127.0.0.1:%d:%d/tcp", host, port)
+	publish := func(service string, port int) {
+		r.hostPort[service+":"+strconv.Itoa(port)] = ports[len(r.hostPort)]
 	}
-	toxiPorts = append(toxiPorts, publish("toxiproxy", apiPort))
+	toxiPorts := []int{apiPort}
 	for i, e := range edges {
 		inner[e] = firstProxyPort + i
-		toxiPorts = append(toxiPorts, publish("toxiproxy", inner[e]))
+		toxiPorts = append(toxiPorts, inner[e])
+	}
+	for _, port := range toxiPorts {
+		publish("toxiproxy", port)
 	}
 	for _, n := range Nodes() {
-		for _, port := range []int{kafkaPort, localPort, httpPort} {
+		for _, port := range nodePorts {
 			publish(nodeName(n), port)
 		}
 	}
@@ -153,15 +157,37 @@ func (r *containers) wiring(inner map[Edge]int) wiring {
 	}
 }
 
+// nodePorts are the ports of a node that are published, for the suite's own questions.
+var nodePorts = []int{kafkaPort, localPort, httpPort}
+
+// bindings publishes a container's ports where hostPort says.
+func (r *containers) bindings(name string, ports []int) (exposed []string, bound mobynet.PortMap, err error) {
+	bound = mobynet.PortMap{}
+	for _, p := range ports {
+		port, err := mobynet.ParsePort(fmt.Sprintf("%d/tcp", p))
+		if err != nil {
+			return nil, nil, err
+		}
+		exposed = append(exposed, port.String())
+		bound[port] = []mobynet.PortBinding{{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), HostPort: strconv.Itoa(r.hostPort[name+":"+strconv.Itoa(p)])}}
+	}
+	return exposed, bound, nil
+}
+
 // run makes and starts a container under a name in our network.
-func (r *containers) run(ctx context.Context, name, image string, ports, env, args []string) error {
+func (r *containers) run(ctx context.Context, name, image string, ports []int, env, args []string) error {
+	exposed, bound, err := r.bindings(name, ports)
+	if err != nil {
+		return err
+	}
 	vars := map[string]string{}
 	for _, e := range env {
 		key, value, _ := strings.Cut(e, "=")
 		vars[key] = value
 	}
 	c, err := testcontainers.Run(ctx, image,
-		testcontainers.WithExposedPorts(ports...),
+		testcontainers.WithExposedPorts(exposed...),
+		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) { h.PortBindings = bound }),
 		testcontainers.WithEnv(vars),
 		testcontainers.WithCmd(args...),
 		testcontainers.WithLabels(r.labels()),
@@ -217,11 +243,7 @@ func (r *containers) startNode(ctx context.Context, n NodePlan) error {
 		}
 		return r.tail(nodeName(n.ID), id)
 	}
-	var ports []string
-	for _, port := range []int{kafkaPort, localPort, httpPort} {
-		ports = append(ports, fmt.Sprintf("%s:%d/tcp", r.host(nodeName(n.ID), port), port))
-	}
-	return r.run(ctx, nodeName(n.ID), r.o.Target.Image(), ports, r.o.Target.Env(n), r.o.Target.Args(n))
+	return r.run(ctx, nodeName(n.ID), r.o.Target.Image(), nodePorts, r.o.Target.Env(n), r.o.Target.Args(n))
 }
 
 // end sends a signal that ends a container, and waits for its end.

@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,6 +22,9 @@ import (
 // with fakeVar set. What is real is toxiproxy, the processes and the wiring.
 const fakeVar = "LOCKSTEP_FAKE_NODE_PORT"
 
+// fakeImage names an image of this test binary, made with CGO_ENABLED=0 go test -c, to run the same in containers.
+const fakeImage = "LOCKSTEP_FAKE_IMAGE"
+
 func TestMain(m *testing.M) {
 	if port := os.Getenv(fakeVar); port != "" {
 		runFake(port)
@@ -31,7 +35,8 @@ func TestMain(m *testing.M) {
 func runFake(port string) {
 	p, err := strconv.Atoi(port)
 	if err == nil {
-		_, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(p))
+		everywhere := func(network, _ string) (net.Listener, error) { return net.Listen(network, ":"+port) }
+		_, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(p), kfake.ListenFn(everywhere))
 	}
 	if err != nil {
 		slog.Error("fake node", "error", err)
@@ -47,7 +52,7 @@ func (fakes) Features() cluster.Features     { return cluster.Features{} }
 func (fakes) Args(cluster.NodePlan) []string { return nil }
 func (fakes) Binary() (string, error)        { return os.Executable() }
 func (fakes) Prepare(cluster.NodePlan) error { return nil }
-func (fakes) Image() string                  { return "" }
+func (fakes) Image() string                  { return os.Getenv(fakeImage) }
 
 func (fakes) Env(n cluster.NodePlan) []string {
 	_, port, _ := strings.Cut(n.Kafka, ":")
@@ -72,7 +77,11 @@ func TestFaultsBiteAndGo(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	c, err := cluster.Start(ctx, cluster.Options{Target: fakes{}, Runtime: "process", LogDir: t.TempDir(), Root: root,
+	runtime := "process"
+	if os.Getenv(fakeImage) != "" {
+		runtime = "docker"
+	}
+	c, err := cluster.Start(ctx, cluster.Options{Target: fakes{}, Runtime: runtime, LogDir: t.TempDir(), Root: root,
 		Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

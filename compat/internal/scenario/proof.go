@@ -39,15 +39,11 @@ func (c *Cell) AwaitServed(ctx context.Context, w Window, records int64) error {
 	})
 }
 
-// countedWithin is how long toxiproxy may take to count a connection that has ended.
-const countedWithin = 5 * time.Second
-
 // Reading is what readers were meant to get from followers since a window.
 type Reading struct {
-	Records int64          // in all
-	Bytes   int64          // of batches as stored, in all
-	Edges   []cluster.Edge // that it must have come over
-	Leader  cluster.Edge   // the leader's, over which it must not
+	Records int64                  // in all
+	Down    map[cluster.Edge]int64 // bytes of batches, as stored, that must have come down each edge
+	Leader  cluster.Edge           // the leader's, over which they must not
 }
 
 // ProveFollowers shows that followers served a reading, in two ways that know nothing of each other: the brokers'
@@ -55,12 +51,15 @@ type Reading struct {
 // proxies. The clients must have ended. What it finds goes into the result and the history.
 func (c *Cell) ProveFollowers(ctx context.Context, w Window, served cluster.Counts, r Reading) error {
 	c.Result.Served.Leader, c.Result.Served.Follower = served.Leader, served.Follower
-	down, err := c.AwaitTraffic(ctx, w, r.Edges, r.Bytes)
-	leaderDown, _ := c.AwaitTraffic(ctx, w, []cluster.Edge{r.Leader}, 0)
+	down, err := c.AwaitTraffic(ctx, w, r.Down)
+	leaderDown, _ := c.AwaitTraffic(ctx, w, map[cluster.Edge]int64{r.Leader: 0})
 	c.Result.ProxyBytesFollower = down
-	c.H.Append(history.Event{Kind: history.Served, Counts: map[string]int64{
-		"leader_records": served.Leader, "follower_records": served.Follower, "leader_bytes": served.LeaderBytes, "follower_bytes": served.FollowerBytes,
-		"follower_proxy_bytes": down, "leader_proxy_bytes": leaderDown, "stored_bytes": r.Bytes}})
+	counts := map[string]int64{"leader_records": served.Leader, "follower_records": served.Follower, "leader_bytes": served.LeaderBytes,
+		"follower_bytes": served.FollowerBytes, "follower_proxy_bytes": down, "leader_proxy_bytes": leaderDown}
+	for e, bytes := range r.Down {
+		counts["stored_bytes_"+string(e)] = bytes
+	}
+	c.H.Append(history.Event{Kind: history.Served, Counts: counts})
 	if err != nil {
 		return fmt.Errorf("followers did not serve what was read: %w (%d bytes came down %s)", err, leaderDown, r.Leader)
 	}
@@ -70,9 +69,9 @@ func (c *Cell) ProveFollowers(ctx context.Context, w Window, served cluster.Coun
 	return nil
 }
 
-// AwaitTraffic waits until so many bytes have come down the edges since the window, and returns how many have.
-// Toxiproxy counts a connection when it has ended.
-func (c *Cell) AwaitTraffic(ctx context.Context, w Window, edges []cluster.Edge, atLeast int64) (int64, error) {
+// AwaitTraffic waits until at least so many bytes have come down each edge since the window, and returns how many have
+// in all. Toxiproxy counts a connection when it has ended.
+func (c *Cell) AwaitTraffic(ctx context.Context, w Window, atLeast map[cluster.Edge]int64) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, countedWithin)
 	defer cancel()
 	var down int64
@@ -82,13 +81,17 @@ func (c *Cell) AwaitTraffic(ctx context.Context, w Window, edges []cluster.Edge,
 			return err
 		}
 		down = 0
-		for _, e := range edges {
-			down += now[e].Down - w.traffic[e].Down
+		for e, want := range atLeast {
+			got := now[e].Down - w.traffic[e].Down
+			down += got
+			if got < want {
+				err = fmt.Errorf("%d bytes came down %s, not the %d of the batches read", got, e, want)
+			}
 		}
-		if down < atLeast {
-			return fmt.Errorf("%d bytes came down %v, not the %d of the batches read", down, edges, atLeast)
-		}
-		return nil
+		return err
 	})
 	return down, err
 }
+
+// countedWithin is how long toxiproxy may take to count a connection that has ended.
+const countedWithin = 5 * time.Second

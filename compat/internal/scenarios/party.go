@@ -169,20 +169,20 @@ func (p *party) finish(ctx context.Context) {
 	p.proveTraffic(ctx)
 }
 
-// proveTraffic: what all of them had read before the first fault came down the follower's edges. (Whose bytes were
-// whose, toxiproxy does not tell; that each reads from a follower, begin has shown by the brokers' counters.)
+// proveTraffic: what the members had read before the first fault came down the edges they read over. (Whose bytes
+// were whose, toxiproxy does not tell; that each reads from a follower, begin has shown by the brokers' counters.)
 func (p *party) proveTraffic(ctx context.Context) {
-	var bytes int64
+	down := map[cluster.Edge]int64{}
 	for _, m := range p.members {
 		read := 0
 		for _, e := range m.c.H.Events() {
 			if e.Kind == history.Read && e.Handle == reader && read < warmRecords {
-				bytes += e.Record.Size()
+				down[m.c.FollowerEdge(p.follower)] += e.Record.Size()
 				read++
 			}
 		}
 	}
-	_, err := p.members[0].c.AwaitTraffic(ctx, p.window, p.edges(), bytes)
+	_, err := p.members[0].c.AwaitTraffic(ctx, p.window, down)
 	for _, m := range p.members {
 		m.c.Fail(err)
 	}

@@ -59,7 +59,7 @@ func runThreeNodes(ctx context.Context, c *scenario.Cell) error {
 	if err := client.Close(ctx); err != nil {
 		return err
 	}
-	return proveAndCompare(ctx, c, t, window, end, len(readers))
+	return proveAndCompare(ctx, c, t, window, end)
 }
 
 // writeEveryCodec splits n records among the client's codecs and has a producer for each write its part, all at the

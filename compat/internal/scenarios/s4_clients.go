@@ -75,8 +75,8 @@ func runLines(ctx context.Context, c *scenario.Cell) error {
 	if err := sameFile(c, lines, reader); err != nil {
 		return err
 	}
-	t.Followers = t.Followers[:1]
-	return proveAndCompare(ctx, c, t, window, end, 1)
+	t.Followers = t.Followers[:1] // that it read from
+	return proveAndCompare(ctx, c, t, window, end)
 }
 
 // sameFile writes what was sent and what the reader got, in the order it got it, as files of lines and compares them.

@@ -55,21 +55,21 @@ func allAcked(c *scenario.Cell, codecs []string, n int) error {
 	return nil
 }
 
-// proveAndCompare fetches [0, end) raw from every replica, and shows that followers served it to so many readers since
-// the window. The clients must have ended.
-func proveAndCompare(ctx context.Context, c *scenario.Cell, t scenario.Topic, w scenario.Window, end int64, readers int) error {
+// proveAndCompare fetches [0, end) raw from every replica, and shows that each of the topic's followers has served it
+// once since the window. The clients must have ended.
+func proveAndCompare(ctx context.Context, c *scenario.Cell, t scenario.Topic, w scenario.Window, end int64) error {
 	// Before the raw copies, which are counted like any other reading.
 	served := c.ServedSince(ctx, w)
 	stored, err := c.CompareReplicas(ctx, t, 0, end)
 	if err != nil {
 		return err
 	}
-	var edges []cluster.Edge
+	down := map[cluster.Edge]int64{}
 	for _, f := range t.Followers {
-		edges = append(edges, c.FollowerEdge(f))
+		down[c.FollowerEdge(f)] = stored
 	}
 	return c.ProveFollowers(ctx, w, served, scenario.Reading{
-		Records: end * int64(readers), Bytes: stored * int64(readers), Edges: edges, Leader: cluster.ClientEdge(t.Leader)})
+		Records: end * int64(len(t.Followers)), Down: down, Leader: cluster.ClientEdge(t.Leader)})
 }
 
 // diff compares two texts line by line as diff(1) would be asked to: "" when they are equal, else the first line that
