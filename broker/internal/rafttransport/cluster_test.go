@@ -337,7 +337,7 @@ func followerDelay(t *testing.T, push bool) time.Duration {
 	c := newCluster(t, 3, 1, push, nil)
 	leader := c.leader(0, 1, 2, 3)
 	var delays []time.Duration
-	for range 15 {
+	for range 5 {
 		index := c.apply(0, leader, 1, 1000)
 		for id := int32(1); id <= 3; id++ {
 			if id == leader {

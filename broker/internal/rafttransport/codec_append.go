@@ -13,11 +13,12 @@ const entryMeta = 8 + 8 + 8 + 4 + 4 + 1
 
 // encodeAppend encodes req with entries in place of its own (a request may
 // travel in parts, see split). The entries' bytes are returned in tail as they
-// lie; nothing else of req is referred to afterwards.
+// lie; nothing else of req is referred to afterwards. The deprecated Leader is
+// not sent, nor is a vote's Candidate: Raft looks at them only where the header
+// has no Addr, and it always has.
 func encodeAppend(req *raft.AppendEntriesRequest, entries []*raft.Log) (frame []byte, tail [][]byte) {
-	b := newFrame(64 + len(req.ID) + len(req.Addr) + len(req.Leader) + entryMeta*len(entries))
+	b := newFrame(64 + len(req.ID) + len(req.Addr) + entryMeta*len(entries))
 	b = putRPCHeader(b, req.RPCHeader)
-	b = putBytes(b, req.Leader)
 	b = putU64(b, req.Term)
 	b = putU64(b, req.PrevLogEntry)
 	b = putU64(b, req.PrevLogTerm)
@@ -55,7 +56,7 @@ func unixNano(t time.Time) int64 {
 // Extensions are views into body, which must not be used for anything else.
 func decodeAppend(body []byte) (*raft.AppendEntriesRequest, error) {
 	d := decoder{b: body}
-	req := &raft.AppendEntriesRequest{RPCHeader: d.rpcHeader(), Leader: d.bytes()}
+	req := &raft.AppendEntriesRequest{RPCHeader: d.rpcHeader()}
 	req.Term = d.u64()
 	req.PrevLogEntry = d.u64()
 	req.PrevLogTerm = d.u64()

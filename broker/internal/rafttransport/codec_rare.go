@@ -10,7 +10,6 @@ import (
 
 func encodeVote(r *raft.RequestVoteRequest) []byte {
 	b := putRPCHeader(newFrame(64), r.RPCHeader)
-	b = putBytes(b, r.Candidate)
 	b = putU64(b, r.Term)
 	b = putU64(b, r.LastLogIndex)
 	b = putU64(b, r.LastLogTerm)
@@ -19,7 +18,7 @@ func encodeVote(r *raft.RequestVoteRequest) []byte {
 
 func decodeVote(body []byte) (*raft.RequestVoteRequest, error) {
 	d := decoder{b: body}
-	r := &raft.RequestVoteRequest{RPCHeader: d.rpcHeader(), Candidate: d.bytes(), Term: d.u64(),
+	r := &raft.RequestVoteRequest{RPCHeader: d.rpcHeader(), Term: d.u64(),
 		LastLogIndex: d.u64(), LastLogTerm: d.u64(), LeadershipTransfer: d.boolean()}
 	return r, d.done("RequestVote")
 }

@@ -54,7 +54,9 @@ type Config struct {
 	SnapshotStall, SnapshotFinish time.Duration
 
 	// PipelineDepth and PipelineBytes bound what one pipeline has in flight;
-	// one request is always allowed. 16, 16 MiB.
+	// one request is always allowed. While it waits for room, raft gathers
+	// more entries for the next request, so that deeper is not better (see
+	// hashicorp/raft #541). 4, 16 MiB.
 	PipelineDepth int
 	PipelineBytes int
 	// MaxHandlers bounds the calls of one connection that run at a time; more
@@ -92,7 +94,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.LinkWait, 5*time.Second)
 	orDefault(&c.SnapshotStall, 30*time.Second)
 	orDefault(&c.SnapshotFinish, 10*time.Minute)
-	orDefault(&c.PipelineDepth, 16)
+	orDefault(&c.PipelineDepth, 4)
 	orDefault(&c.PipelineBytes, 16<<20)
 	orDefault(&c.MaxHandlers, 256)
 }

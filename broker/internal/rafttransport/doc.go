@@ -38,7 +38,7 @@
 // marks a response, flag bit 0 an error whose text is the body. A frame that is
 // not as it must be ends its connection, never the process.
 //
-//	AppendEntries: RPC header, leader, term, prev index, prev term, commit, count,
+//	AppendEntries: RPC header, term, prev index, prev term, commit, count,
 //	               count × (index, term, appended at, data length, extension length, type),
 //	               then every entry's data and extension, one after the other
 //

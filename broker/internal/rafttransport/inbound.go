@@ -83,12 +83,22 @@ func (t *ShardTransport) answerLoop() {
 				t.answer(in, r)
 			case <-t.closed:
 				in.reply(nil, ErrClosed)
-				return
 			}
 			t.inBytes.Add(-int64(in.size))
 		case <-t.closed:
+			t.refuseWaiting()
 			return
 		}
+	}
+}
+
+// refuseWaiting answers what Raft will not. deliver adds nothing afterwards: it
+// looks at closed with inMu held.
+func (t *ShardTransport) refuseWaiting() {
+	t.inMu.Lock()
+	defer t.inMu.Unlock()
+	for len(t.waiting) > 0 {
+		(<-t.waiting).reply(nil, ErrClosed)
 	}
 }
 

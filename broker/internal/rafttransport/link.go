@@ -96,30 +96,42 @@ func (l *link) run(ctx context.Context) {
 			}
 		} else {
 			l.set(nil, err)
+			if failures > refusedPause && !errors.Is(err, errRefused) {
+				failures = 0
+			}
 			switch {
 			case ctx.Err() != nil:
 				return
 			case errors.Is(err, errRefused):
-				if failures%60 == 0 { // every half minute or so
-					log.Error("peer refused the connection", "err", err)
-				}
+				log.Error("peer refused the connection", "err", err)
 			case failures == 0:
 				log.Warn("cannot connect to peer, will keep trying", "err", err)
 			default:
 				log.Debug("cannot connect to peer", "err", err, "attempt", failures+1)
 			}
 		}
+		if errors.Is(err, errRefused) {
+			failures = max(failures, refusedPause)
+		}
 		l.pause(ctx, failures)
 		failures++
 	}
 }
+
+// refusedPause stands for so many failures that both sides would rather not log
+// the next one soon: the peer is there, but the addresses or versions do not
+// fit.
+const refusedPause = 1 << 30
 
 // pause waits before the next attempt: doubling, capped, spread by half either
 // way, and cut short when the peer calls.
 func (l *link) pause(ctx context.Context, failures int) {
 	cfg := &l.mux.cfg
 	d := cfg.RedialMax
-	if failures < 16 {
+	switch {
+	case failures >= refusedPause:
+		d *= 20
+	case failures < 16:
 		d = min(d, cfg.RedialMin<<failures)
 	}
 	d = time.Duration(float64(d) * (0.5 + cfg.Jitter()))

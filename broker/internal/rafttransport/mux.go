@@ -111,7 +111,8 @@ func (m *Mux) isDone() bool {
 
 // Close ends all connections and shards, fails what is pending and returns when
 // every goroutine of the Mux has ended. Handlers see their context end, and
-// are waited for. It may be called more than once.
+// are waited for, so a handler must not call Close. It may be called more than
+// once.
 func (m *Mux) Close() error {
 	m.mu.Lock()
 	first := !m.isClosed

@@ -123,7 +123,7 @@ func (f *follower) push() {
 	if cl == nil {
 		return
 	}
-	req := raft.AppendEntriesRequest{RPCHeader: f.shard.rpcHeader(), Leader: []byte(f.shard.mux.name), Term: n.term,
+	req := raft.AppendEntriesRequest{RPCHeader: f.shard.rpcHeader(), Term: n.term,
 		PrevLogEntry: n.prevIndex, PrevLogTerm: n.prevTerm, LeaderCommitIndex: n.commit}
 	frame, _ := encodeAppend(&req, nil)
 	c := newCall(f.shard.mux.cfg.RequestTimeout)

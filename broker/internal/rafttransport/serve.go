@@ -133,6 +133,9 @@ func (s *server) raftRequest(h header, body []byte) error {
 	if t == nil {
 		err = fmt.Errorf("shard %d is not open on node %d", h.shard, s.mux.cfg.LocalID)
 	} else {
+		if in.stream != nil {
+			in.stream.detached = t.closed
+		}
 		err = t.deliver(in)
 	}
 	if err != nil {

@@ -125,8 +125,9 @@ func (s *server) startHandler(h header, body []byte) error {
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(min(left, longest))*time.Microsecond)
 	}
 	run := func() {
-		defer func() { cancel(); <-s.handlers }()
 		resp, err := (*handler)(ctx, s.peer.id, d.b)
+		cancel()
+		<-s.handlers // first, or the caller's next call might find no room
 		if err == nil && len(resp) > maxCall {
 			err = fmt.Errorf("response of %d bytes, at most %d are allowed", len(resp), maxCall)
 		}

@@ -123,7 +123,8 @@ type snapshotStream struct {
 	left    int64 // bytes not yet read; owned by Raft, like current
 	current []byte
 
-	abort     chan struct{} // closed when no more will come
+	abort     chan struct{}   // closed when no more will come
+	detached  <-chan struct{} // closed with the shard
 	abortOnce sync.Once
 	over      chan struct{} // closed when Raft has answered
 	overOnce  sync.Once
@@ -177,6 +178,8 @@ func (st *snapshotStream) Read(p []byte) (int, error) {
 		case st.current = <-st.chunks:
 		case <-st.abort:
 			return 0, errAborted
+		case <-st.detached:
+			return 0, ErrClosed
 		case <-st.from.dead:
 			return 0, fmt.Errorf("receiving a snapshot from node %d: %w", st.from.peer.id, io.ErrUnexpectedEOF)
 		}

@@ -13,9 +13,9 @@ import (
 const (
 	// writeBatch bounds what one writev takes, in bytes, and writeTimeout what
 	// one batch may take: a peer that reads more slowly than writeBatch in
-	// writeTimeout (some 26 KB/s) is given up.
-	writeBatch   = 256 << 10
-	writeTimeout = 10 * time.Second
+	// writeTimeout (some 35 KB/s) is given up.
+	writeBatch   = 1 << 20
+	writeTimeout = 30 * time.Second
 	// readBuffer is small so that payloads are read into place, not copied.
 	readBuffer = 8 << 10
 	// progressEvery is how often the arrival of a large frame is reported.
