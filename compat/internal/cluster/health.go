@@ -23,6 +23,7 @@ type Status struct {
 type ShardStatus struct {
 	Shard         int              `json:"shard"`
 	Role          string           `json:"role"`
+	Ready         bool             `json:"ready"`
 	Leader        int              `json:"leader"`
 	Epoch         int32            `json:"epoch"`
 	CommitIndex   uint64           `json:"commit_index"`

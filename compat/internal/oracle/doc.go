@@ -8,6 +8,7 @@
 //   - onevalue.go (2): one offset has one value, whoever reads it and when; idempotent producers leave no
 //     duplicates; a reader is not sent back;
 //   - raw.go (3): replicas hold the same bytes, those that the producer sent, under a right CRC-32C;
+//   - monotonic.go (5): replicas' high watermarks and epochs only rise;
 //   - progress.go (7): how long readers and writers stood still.
 //
 // An oracle that cannot see enough says so: a reader without records, or a range that was never fetched, is a

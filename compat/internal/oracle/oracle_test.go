@@ -47,6 +47,10 @@ func batch(f string, node int, base, last int64, body string) h.Event {
 		Batch: &h.RawBatch{BaseOffset: base, LastOffset: last, LeaderEpoch: 3, CRC: 9, Computed: 9, Body: h.Text(body)}}
 }
 
+func replica(node int, hw int64, epoch int32) h.Event {
+	return h.Event{Kind: h.Replica, Node: node, Topic: "t", State: &h.ReplicaState{HighWatermark: hw, Epoch: epoch}}
+}
+
 func wrote(offset int64, body string) h.Event {
 	return h.Event{Kind: h.Wrote, Handle: "w", Topic: "t", Offset: offset, Batch: &h.RawBatch{CRC: 9, Computed: 9, Body: h.Text(body)}}
 }
@@ -118,6 +122,10 @@ func TestJudge(t *testing.T) {
 		{"overlap", []h.Event{ranged("r1", 1, 4), batch("r1", 1, 0, 2, "x"), batch("r1", 1, 2, 3, "y")}, []string{"3:hole@3"}},
 		{"too short", []h.Event{ranged("r1", 1, 3), batch("r1", 1, 0, 1, "x")}, []string{"3:hole@2"}},
 		{"a replica that answers with an error", []h.Event{changed(ranged("r1", 1, 3), func(e *h.Event) { e.Error = "6" })}, []string{"3:raw-fetch@0"}},
+		{"replicas rise", []h.Event{replica(1, 5, 2), replica(2, 3, 1), replica(1, 5, 2), replica(2, 5, 2)}, nil},
+		{"a high watermark falls", []h.Event{replica(1, 5, 2), replica(2, 5, 2), replica(1, 4, 2)}, []string{"5:fell@4"}},
+		{"an epoch falls", []h.Event{replica(1, 5, 2), replica(1, 5, 1)}, []string{"5:fell@5"}},
+
 		{"not as sent", []h.Event{ranged("r1", 1, 2), batch("r1", 1, 0, 1, "x"), wrote(0, "X")}, []string{"3:not-as-sent@0"}},
 		{"sent, but not there", []h.Event{ranged("r1", 1, 2), batch("r1", 1, 0, 1, "x"), wrote(7, "x")}, []string{"3:not-as-sent@7"}},
 	}

@@ -38,7 +38,7 @@ func (v Violation) String() string {
 func Judge(events []history.Event) []Violation {
 	ix := newIndex(events)
 	var all []Violation
-	for _, oracle := range []func(*index) []Violation{acked, oneValue, raw} {
+	for _, oracle := range []func(*index) []Violation{acked, oneValue, raw, monotonic} {
 		all = append(all, oracle(ix)...)
 	}
 	return all

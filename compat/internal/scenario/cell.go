@@ -37,6 +37,7 @@ type Cell struct {
 	mu      sync.Mutex // guards all below
 	running []clients.Client
 	errs    []error
+	topics  map[string]bool // the cell's own, for the watcher
 }
 
 // Fail adds a complaint about this cell, nil being none: for scenarios that run many cells at once, or go on after one.

@@ -43,7 +43,9 @@ func (s *Suite) Run(ctx context.Context, sc *Scenario, kinds []clients.Kind) []r
 		start := s.Now()
 		err := s.ready(ctx, c)
 		if err == nil {
+			watch := s.watch(ctx, c)
 			err = s.guard(ctx, sc, func(ctx context.Context) error { return sc.Run(ctx, c) })
+			watch.stop()
 		}
 		c.Fail(err)
 		out = append(out, s.finish(c, start))
@@ -65,11 +67,13 @@ func (s *Suite) runTogether(ctx context.Context, sc *Scenario, kinds []clients.K
 	}
 	s.Term.Started(sc.ID, fmt.Sprintf("%d clients at once", len(able)), sc.Title)
 	if len(able) > 0 {
+		watch := s.watch(ctx, able...)
 		if err := s.guard(ctx, sc, func(ctx context.Context) error { return sc.RunAll(ctx, able) }); err != nil {
 			for _, c := range able {
 				c.Fail(err)
 			}
 		}
+		watch.stop()
 	}
 	var out []report.Cell
 	for _, c := range all {
@@ -144,6 +148,7 @@ func (s *Suite) finish(c *Cell, start time.Time) report.Cell {
 	if r.Records == 0 {
 		r.Records, r.Bytes = distinct(events)
 	}
+	r.WorstLagRecords = worstLag(events)
 	if c.Scenario.Faults {
 		r.MaxUnavailability = oracle.LongestStill(events).For.Milliseconds()
 	}

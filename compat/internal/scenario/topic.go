@@ -52,6 +52,7 @@ func (c *Cell) Topic(ctx context.Context, partitions int32, accept func(leader i
 	if err := c.create(ctx, name, partitions); err != nil {
 		return Topic{}, err
 	}
+	c.watchTopic(name)
 	for p := range partitions {
 		var t Topic
 		err := every(ctx, 50*time.Millisecond, func() (err error) {
