@@ -40,7 +40,7 @@ func JavaArgs(mainClass string, args ...string) []string {
 }
 
 func goClient(name, folder string) Client {
-	binary := filepath.Join("bin", "driver-"+folder)
+	binary := filepath.Join(".build", "driver-"+folder)
 	return Client{
 		Name:  name,
 		SetUp: []string{"go", "build", "-o", binary, "./compat/drivers/" + folder},

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lockstep/compat/drivers"
 	"lockstep/compat/drivers/protocol"
 )
 
@@ -25,7 +26,7 @@ func (t console) info() protocol.Info {
 
 // produce leaves the partition to the tool: it cannot be told one, and topics made for it have only one.
 func (t console) produce(o ProducerOptions, _ int32) []string {
-	return javaCommand("org.apache.kafka.tools.ConsoleProducer",
+	return drivers.JavaArgs("org.apache.kafka.tools.ConsoleProducer",
 		"--bootstrap-server", strings.Join(o.Bootstrap, ","), "--topic", o.Topic, "--compression-codec", o.Codec,
 		"--reader-property", "parse.key=true", "--reader-property", "key.separator=\t")
 }
@@ -43,7 +44,7 @@ func (t console) consume(o ConsumerOptions) []string {
 	} else {
 		args = append(args, "--partition", fmt.Sprint(o.Partition), "--offset", fmt.Sprint(o.Offset))
 	}
-	return javaCommand("org.apache.kafka.tools.consumer.ConsoleConsumer", args...)
+	return drivers.JavaArgs("org.apache.kafka.tools.consumer.ConsoleConsumer", args...)
 }
 
 // parse reads Partition:0, Offset:5, key and value, with tabs between.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"lockstep/compat/drivers/protocol"
@@ -29,12 +28,8 @@ type opened struct {
 }
 
 func startDriver(o Options, command []string) (Client, error) {
-	args := append([]string(nil), command...)
-	if strings.Contains(args[0], "/") {
-		args[0] = filepath.Join(o.Root, args[0])
-	}
 	d := &driverClient{cell: o.Cell, handles: map[string]opened{}}
-	p, err := protocol.Start(protocol.Spec{Name: o.Name, Args: args, Dir: o.Root,
+	p, err := protocol.Start(protocol.Spec{Name: o.Name, Args: command, Dir: o.Root,
 		Stderr: filepath.Join(o.LogDir, o.Name+".log"), OnEvent: d.note})
 	if err != nil {
 		return nil, err

@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
+	"lockstep/compat/drivers"
 	"lockstep/compat/internal/history"
 )
 
@@ -22,9 +24,9 @@ type Kind struct {
 	Acks bool
 	// Optional: where it is not installed its cells are skips; of the others they are failures.
 	Optional bool
-	// need is a file that must be there, or a program on the PATH when it has no slash; get says how to get it.
-	need, get string
-	start     func(o Options) (Client, error)
+	// missing says what it lacks in the repository at root, and how to get it.
+	missing func(root string) error
+	start   func(o Options) (Client, error)
 }
 
 // Options is what a client is started with.
@@ -36,52 +38,52 @@ type Options struct {
 	Name string
 }
 
-// All are the known kinds, in the order of the matrix.
+// All are the known kinds, in the order of the matrix: every client that has a driver, then the tools.
 func All() []Kind {
-	const drivers, python, java = "make drivers", "python/setup.sh", "java/setup.sh"
-	return []Kind{
-		driver("franz-go", ".build/driver-franzgo", drivers, ".build/driver-franzgo"),
-		optional(driver("confluent-kafka-go", ".build/driver-confluentgo", drivers+", with a C compiler", ".build/driver-confluentgo")),
-		driver("confluent-kafka", ".venv-confluent/bin/python", python, ".venv-confluent/bin/python", "python/confluent_driver.py"),
-		driver("kafka-python-3", ".venv-kafka-python-3/bin/python", python, ".venv-kafka-python-3/bin/python", "python/kafka_python_driver.py"),
-		local(driver("kafka-python-2", ".venv-kafka-python-2/bin/python", python, ".venv-kafka-python-2/bin/python", "python/kafka_python_driver.py")),
-		driver("java", "java/target/classes/lockstep", java, javaCommand("lockstep.driver.Driver")...),
-		{Name: "java-console", Plain: true, need: "java/target/lib", get: java,
-			start: func(o Options) (Client, error) { return newTool(o, console{o.Root}) }},
-		{Name: "kcat", Plain: true, Optional: true, need: "kcat", get: "apt-get install kcat, brew install kcat",
-			start: func(o Options) (Client, error) { return newTool(o, kcat{}) }},
+	var all []Kind
+	for _, d := range drivers.Clients {
+		k := Kind{Name: d.Name, Acks: true,
+			missing: func(root string) error { return howToGet(d.Ready(root), strings.Join(d.SetUp, " ")) },
+			start:   func(o Options) (Client, error) { return startDriver(o, d.Args(o.Root)) },
+		}
+		switch d.Name {
+		case "kafka-python-2":
+			k.Local = true
+		case "confluent-kafka-go":
+			k.Optional = true // it takes a C compiler to build
+		}
+		all = append(all, k)
 	}
+	return append(all,
+		Kind{Name: "java-console", Plain: true,
+			missing: func(root string) error {
+				_, err := os.Stat(filepath.Join(root, "java", "target", "stamp"))
+				return howToGet(err, "java/setup.sh driver")
+			},
+			start: func(o Options) (Client, error) { return newTool(o, console{o.Root}), nil }},
+		Kind{Name: "kcat", Plain: true, Optional: true,
+			missing: func(string) error {
+				_, err := exec.LookPath("kcat")
+				return howToGet(err, "apt-get install kcat, brew install kcat")
+			},
+			start: func(o Options) (Client, error) { return newTool(o, kcat{}), nil }},
+	)
+}
+
+func howToGet(err error, how string) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; to get it: %s", err, how)
 }
 
 // Default is the client that does for others what they cannot, such as telling the fate of each record.
 func Default() Kind { return All()[0] }
 
-// javaCommand starts a class of java/target. The flags keep a short-lived JVM small and quick to start.
-func javaCommand(class string, args ...string) []string {
-	path := "java/target/classes" + string(os.PathListSeparator) + "java/target/lib/*"
-	return append([]string{"java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", path, class}, args...)
-}
-
-// driver is a kind that speaks the driver protocol. The command's relative paths are from the repository's root.
-func driver(name, need, get string, command ...string) Kind {
-	return Kind{Name: name, Acks: true, need: need, get: get,
-		start: func(o Options) (Client, error) { return startDriver(o, command) }}
-}
-
-func optional(k Kind) Kind { k.Optional = true; return k }
-
-func local(k Kind) Kind { k.Local = true; return k }
-
 // Missing says what the kind lacks here and how to get it; nil when it can be started.
 func (k Kind) Missing(root string) error {
-	var err error
-	if filepath.Base(k.need) == k.need {
-		_, err = exec.LookPath(k.need)
-	} else {
-		_, err = os.Stat(filepath.Join(root, k.need))
-	}
-	if err != nil {
-		return fmt.Errorf("%s is not here (%s); to get it: %s", k.Name, k.need, k.get)
+	if err := k.missing(root); err != nil {
+		return fmt.Errorf("%s cannot be started: %w", k.Name, err)
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ type tool interface {
 	failed(stderr []byte) bool
 }
 
-// toolRecord is a record as a tool shows it. Raw is what its user sees on a line by itself.
+// toolRecord is a record as a tool shows it.
 type toolRecord struct {
 	partition int32
 	offset    int64
@@ -66,8 +66,8 @@ type sentRange struct {
 	count     int
 }
 
-func newTool(o Options, t tool) (Client, error) {
-	return &toolClient{o: o, tool: t, handles: map[string]*toolHandle{}}, nil
+func newTool(o Options, t tool) Client {
+	return &toolClient{o: o, tool: t, handles: map[string]*toolHandle{}}
 }
 
 func (c *toolClient) Info() protocol.Info { return c.tool.info() }

@@ -26,7 +26,7 @@ func javaTools() *scenario.Scenario {
 }
 
 func confluent() *scenario.Scenario {
-	return linesScenario("4.3", "confluent-kafka: 1000 lines there and back, diff empty", "confluent-kafka", "confluent-kafka-go")
+	return linesScenario("4.3", "confluent-kafka: 1000 lines there and back, diff empty", "confluent-kafka-python", "confluent-kafka-go")
 }
 
 func linesScenario(id, title string, kinds ...string) *scenario.Scenario {
