@@ -8,8 +8,10 @@
 //     event out of Poll: also what is retried by itself (a broker that refuses the connection is _TRANSPORT, all of them
 //     down _ALL_BROKERS_DOWN). An error of one partition comes as a Message whose TopicPartition.Error is set.
 //   - Reset. With auto.offset.reset=error an out-of-range position is _AUTO_OFFSET_RESET, once, and the partition is not
-//     fetched again until it is assigned anew: even a seek is refused (_STATE). With any other setting the reset is silent but for a log line. It is a notice "reset".
-//   - Rack. client.rack. A preferred replica is kept for 5 minutes (fixed), and given up when its connection fails.
+//     fetched again until it is assigned anew: even a seek is refused (_STATE). With any
+//     other setting the reset is silent but for a log line. It is a notice "reset".
+//   - Rack. client.rack. A preferred replica is kept for 5 minutes (fixed), and given up when its connection fails. One that
+//     falls silent is given up after socket.timeout.ms: a minute.
 //   - CRC. Checked only with check.crcs=true, which is set here.
 //   - Produce. Reports carry the offset; -1 where the broker did not tell (acks=0). Idempotence is off by default and
 //     needs acks=all. batch.size is where a batch is full; a larger message goes alone, up to message.max.bytes, which is
@@ -20,7 +22,6 @@ package main
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -36,23 +37,11 @@ func (driver) Info() protocol.Info {
 	_, librdkafka := kafka.LibraryVersion()
 	return protocol.Info{
 		Client:   "confluent-kafka-go",
-		Version:  moduleVersion("github.com/confluentinc/confluent-kafka-go/v2") + " (librdkafka " + librdkafka + ")",
+		Version:  protocol.ModuleVersion("github.com/confluentinc/confluent-kafka-go/v2") + " (librdkafka " + librdkafka + ")",
 		Runtime:  runtime.Version(),
 		Features: protocol.Features,
 		Codecs:   protocol.Codecs,
 	}
-}
-
-// moduleVersion is the version of a module that this binary was built with, so that go.mod is the one place that pins it.
-func moduleVersion(path string) string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, m := range info.Deps {
-			if m.Path == path {
-				return m.Version
-			}
-		}
-	}
-	return "unknown"
 }
 
 // config starts a configuration; set leaves out what is at its zero value, so that the library's default holds.

@@ -9,7 +9,8 @@
 //     other setting an ErrDataLoss tells of a log that was cut back under it (it validates with OffsetForLeaderEpoch
 //     first, and then resumes where the logs part). Both become a notice "reset".
 //   - Rack. kgo.Rack. It stays with a preferred replica for RecheckPreferredReplicaInterval (30 minutes by default; 5
-//     seconds here), also over lost connections.
+//     seconds here), also over lost connections. One that falls silent is given up when a fetch has no answer within
+//     max_wait and 10 more seconds (RequestTimeoutOverhead).
 //   - Produce. Promises carry the offset; with acks=0 it is -1. Idempotence is on by default and needs acks=all. There is
 //     one size, ProducerBatchMaxBytes, which is a batch's limit and so a record's: it is set from max_request_bytes, and
 //     batch_bytes has no counterpart. RecordDeliveryTimeout counts from a record's own timestamp, so that one with an
@@ -24,7 +25,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -38,23 +38,11 @@ type driver struct{}
 func (driver) Info() protocol.Info {
 	return protocol.Info{
 		Client:   "franz-go",
-		Version:  moduleVersion("github.com/twmb/franz-go"),
+		Version:  protocol.ModuleVersion("github.com/twmb/franz-go"),
 		Runtime:  runtime.Version(),
 		Features: protocol.Features,
 		Codecs:   protocol.Codecs,
 	}
-}
-
-// moduleVersion is the version of a module that this binary was built with, so that go.mod is the one place that pins it.
-func moduleVersion(path string) string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, m := range info.Deps {
-			if m.Path == path {
-				return m.Version
-			}
-		}
-	}
-	return "unknown"
 }
 
 func common(bootstrap []string) []kgo.Opt {

@@ -1,6 +1,9 @@
 package protocol
 
-import "time"
+import (
+	"runtime/debug"
+	"time"
+)
 
 // Driver is what a client library written in Go must be wrapped in; [Serve] does the rest.
 type Driver interface {
@@ -35,4 +38,16 @@ type Consumer interface {
 type Listener interface {
 	Record(partition int32, offset int64, timestampType string, r Record)
 	Notice(kind, text string) // kind is one of the Notice constants
+}
+
+// ModuleVersion is the version of a Go module that this binary was built with: for Info, so that go.mod is the one place that pins it.
+func ModuleVersion(path string) string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == path {
+				return m.Version
+			}
+		}
+	}
+	return "unknown"
 }
