@@ -69,7 +69,7 @@ func TestCompat(t *testing.T) {
 			t.Error(err)
 		}
 		term.Matrix(results)
-		term.Summary(results, out)
+		term.Summary(results, time.Since(start), out)
 	})
 	runAll(ctx, t, suite, s)
 	if len(results.Cells) == 0 {

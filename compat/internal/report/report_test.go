@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func sample() *Results {
@@ -69,7 +70,7 @@ func TestMatrix(t *testing.T) {
 	r := sample()
 	term.Finished(r.Cells[0])
 	term.Matrix(r)
-	term.Summary(r, "there")
+	term.Summary(r, 90*time.Second, "there")
 	for _, want := range []string{"follower 1000", "✓", "✗ FAIL", "? unknown", "– skip", "1 passed, 1 failed, 1 unknown, 1 skipped", "report: there"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 )
 
@@ -36,14 +37,20 @@ func (t *Terminal) Printf(format string, args ...any) {
 
 // Started is the line of a cell, or of several at once, that begins.
 func (t *Terminal) Started(scenario, clients, title string) {
-	t.Printf("  …      %-5s %-20s %s", scenario, clients, title)
+	t.Printf("  …      %-5s %-22s %s", scenario, clients, title)
 }
 
 // Finished is the line of a cell that ended.
 func (t *Terminal) Finished(c Cell) {
-	line := fmt.Sprintf("  %s  %-5s %-20s %5.1f s", t.paint(c.Status, fmt.Sprintf("%-7s", c.Status)), c.Scenario, c.Client, c.Seconds)
+	line := fmt.Sprintf("  %s  %-5s %-22s %5.1f s", t.paint(c.Status, fmt.Sprintf("%-7s", c.Status)), c.Scenario, c.Client, c.Seconds)
 	if c.Records > 0 {
-		line += fmt.Sprintf("  %d records, %s; served: leader %d, follower %d", c.Records, size(c.Bytes), c.Served.Leader, c.Served.Follower)
+		line += fmt.Sprintf("  %d records, %s", c.Records, size(c.Bytes))
+		if c.Served.Leader+c.Served.Follower > 0 {
+			line += fmt.Sprintf("; served: leader %d, follower %d", c.Served.Leader, c.Served.Follower)
+		}
+		if c.ProxyBytesFollower > 0 {
+			line += fmt.Sprintf("; %s over followers' proxies", size(c.ProxyBytesFollower))
+		}
 	}
 	if c.MaxUnavailability > 0 {
 		line += fmt.Sprintf("; longest stop %d ms", c.MaxUnavailability)
@@ -88,19 +95,17 @@ func (t *Terminal) Matrix(r *Results) {
 	t.Printf("%s\n", b.String())
 }
 
-// Summary is the last lines: how many of what, how much was moved, where it all lies.
-func (t *Terminal) Summary(r *Results, dir string) {
+// Summary is the last lines: how many of what, how much was moved, how long it took, where it all lies.
+func (t *Terminal) Summary(r *Results, took time.Duration, dir string) {
 	var records, bytes, leader, follower int64
-	var seconds float64
 	for _, c := range r.Cells {
 		records += c.Records
 		bytes += c.Bytes
 		leader += c.Served.Leader
 		follower += c.Served.Follower
-		seconds += c.Seconds
 	}
 	t.Printf("%d passed, %d failed, %d unknown, %d skipped; %d records (%s) checked; records served by leaders %d, by followers %d; %.0f s",
-		r.Count(Pass), r.Count(Fail), r.Count(Unknown), r.Count(Skip), records, size(bytes), leader, follower, seconds)
+		r.Count(Pass), r.Count(Fail), r.Count(Unknown), r.Count(Skip), records, size(bytes), leader, follower, took.Seconds())
 	t.Printf("report: %s", dir)
 }
 
