@@ -6,8 +6,10 @@ What this client is like:
   itself (a broker that refuses the connection is _TRANSPORT, all of them down _ALL_BROKERS_DOWN), from within poll. An
   error of one partition comes out of poll as a message that has an error().
 - Reset. With auto.offset.reset=error an out-of-range position is _AUTO_OFFSET_RESET, once, and the partition is not
-  fetched again until it is assigned anew: even a seek is refused (_STATE). With any other setting the reset is silent but for a log line. It is a notice "reset".
-- Rack. client.rack. A preferred replica is kept for 5 minutes (fixed), and given up when its connection fails.
+  fetched again until it is assigned anew: even a seek is refused (_STATE). With any other
+  setting the reset is silent but for a log line. It is a notice "reset".
+- Rack. client.rack. A preferred replica is kept for 5 minutes (fixed), and given up when its connection fails. One that
+  falls silent is given up after socket.timeout.ms: a minute.
 - CRC. Checked only with check.crcs=true, which is set here.
 - Produce. Reports come only from within poll, for which the producer has a thread here. They carry the offset; -1 where the
   broker did not tell (acks=0). Idempotence is off by default and needs acks=all. batch.size is where a batch is full; a

@@ -6,7 +6,8 @@ What this client is like:
 - Errors. A future fails with the record's error. What the consumer retries by itself is only logged, on stderr.
 - Reset. With auto_offset_reset=none poll raises OffsetOutOfRangeError, again at each poll. It is a notice "reset". (Any
   value but earliest and latest means none; 3.x also raises where OffsetForLeaderEpoch shows that the log was cut back.)
-- Rack. 3.x: client_rack. 2.x has none: it reads from a follower through the broker's local-read listener only.
+- Rack. 3.x: client_rack. A preferred replica that falls silent is given up after request_timeout_ms (30 s). 2.x has
+  none: it reads from a follower through the broker's local-read listener only.
 - CRC. check_crcs is on by default, and it uses the crc32c package where there is one.
 - Produce. Futures carry the offset. Idempotence is on by default in 3.x and off in 2.x. batch_size is where a batch is full;
   a larger record goes alone, up to max_request_size, which is set from max_request_bytes. The calling thread may block

@@ -17,7 +17,10 @@ import org.apache.kafka.common.utils.AppInfoParser;
 /** Reads commands from stdin and deals them out to the handles they are for. */
 public final class Driver {
     /** From the end of stdin to the end of the process. */
-    private static final long SHUTDOWN_GRACE_NANOS = 14_000_000_000L;
+    private static final long SHUTDOWN_GRACE_NANOS = 13_000_000_000L;
+
+    /** How much longer the end waits for somebody to read the last events. */
+    private static final long UNREAD_GRACE_MILLIS = 500;
 
     private static final Set<String> HANDLE_OPS = Set.of("send", "flush", "seek", "commit", "close");
 
@@ -33,7 +36,7 @@ public final class Driver {
         Driver driver = new Driver();
         driver.serve();
         driver.shutdown();
-        driver.out.close();
+        driver.out.close(UNREAD_GRACE_MILLIS);
         Runtime.getRuntime().halt(0);
     }
 

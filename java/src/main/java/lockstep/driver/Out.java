@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.TimeUnit;
 
 /**
  * Writes events one a line, from one thread, and flushes whenever none is waiting. A full pipe holds up those who tell.
@@ -57,10 +58,11 @@ final class Out {
         tell(event.put("fatal", fatal).put("error", error));
     }
 
-    /** Waits until all that was told before is written. */
-    void close() throws InterruptedException {
-        tell(END);
-        writer.join();
+    /** Waits until all that was told before is written, or for so long. */
+    void close(long millis) throws InterruptedException {
+        if (events.offer(END, millis, TimeUnit.MILLISECONDS)) {
+            writer.join(millis);
+        }
     }
 
     private void write() {

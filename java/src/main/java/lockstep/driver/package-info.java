@@ -15,7 +15,7 @@
  *       where OffsetForLeaderEpoch shows that the log was cut back; NoOffsetForPartitionException where a position was
  *       never set. All three are a notice "reset".
  *   <li>Rack. client.rack. A preferred replica is kept until metadata.max.age.ms (5 minutes), and given up when its
- *       connection fails.
+ *       connection fails. One that falls silent is given up after request.timeout.ms (30 s).
  *   <li>CRC. check.crcs is on by default.
  *   <li>Produce. Callbacks carry the offset, or -1 where the client cannot know it: acks=0, and an idempotent batch that the
  *       broker took for a duplicate that it no longer remembers. Idempotence is on by default and needs acks=all.
