@@ -265,23 +265,27 @@ func (l *Log) restartAt(index uint64, frame int64) error {
 	if len(void) > 0 {
 		l.opts.Logger.Info("log begins anew", "dir", l.opts.Dir, "first", index)
 	}
-	// From now on Open ignores them, so that a crash or an error does not matter.
-	for _, old := range void {
-		if err := l.discard(old); err != nil {
-			l.opts.Logger.Warn("void segment not removed", "file", old.path, "err", err)
-		}
-	}
+	l.reapVoid(void)
 	return nil
+}
+
+// reapVoid removes segments before one with which the log begins anew. Open
+// would ignore them, so that an error does not matter.
+func (l *Log) reapVoid(void []*segment) {
+	l.reaper.add(void...)
+	if err := l.reap(); err != nil {
+		l.opts.Logger.Warn("void segments not removed", "dir", l.opts.Dir, "err", err)
+	}
 }
 
 // createSegment makes a segment that can take a frame of the given size. It
 // has its name, durably, only once its header is on the disk.
 func (l *Log) createSegment(h segHeader, frame int64) (*segment, error) {
-	var salt [8]byte
-	if _, err := io.ReadFull(l.opts.Rand, salt[:]); err != nil {
-		return nil, fmt.Errorf("create segment: %w", err)
+	salt, err := l.newSalt()
+	if err != nil {
+		return nil, err
 	}
-	h.seq, h.salt, h.durable = l.nextSeq, binary.LittleEndian.Uint64(salt[:]), l.durable.Load()
+	h.seq, h.salt, h.durable = l.nextSeq, salt, l.durable.Load()
 	l.nextSeq++
 	h.size = max(l.opts.SegmentBytes, pad(segHeaderLen+frame+sealedOverhead(1)))
 	path := segPath(l.opts.Dir, &h, segSuffix)
@@ -296,6 +300,14 @@ func (l *Log) createSegment(h segHeader, frame int64) (*segment, error) {
 	s := &segment{segHeader: h, path: path, res: &resources{file: f, end: segHeaderLen}}
 	s.last, s.lastTerm, s.end = h.first-1, h.prevTerm, segHeaderLen
 	return s, nil
+}
+
+func (l *Log) newSalt() (uint64, error) {
+	var salt [8]byte
+	if _, err := io.ReadFull(l.opts.Rand, salt[:]); err != nil {
+		return 0, fmt.Errorf("create segment: %w", err)
+	}
+	return binary.LittleEndian.Uint64(salt[:]), nil
 }
 
 // initSegment writes the header, and the end mark after it, over whatever is

@@ -53,7 +53,9 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-func (m *model) note(format string, args ...any) { m.trace = append(m.trace, fmt.Sprintf(format, args...)) }
+func (m *model) note(format string, args ...any) {
+	m.trace = append(m.trace, fmt.Sprintf(format, args...))
+}
 
 func (m *model) fatal(format string, args ...any) {
 	m.t.Helper()

@@ -39,52 +39,54 @@ const (
 
 func frameAt(i int64) int64 { return segHeaderLen + i*568 }
 
+var damages = []struct {
+	name   string
+	commit uint64
+	do     func(t *testing.T, fsys *vfs.Mem)
+	last   uint64 // 0: Open must fail
+	says   string // in the error
+	reads  uint64 // an entry that GetLog must refuse
+}{
+	{name: "nothing", do: func(*testing.T, *vfs.Mem) {}, last: 15},
+	{name: "last frame's header", do: flips(seg3, frameAt(2)+30), last: 14},
+	{name: "last frame's data", do: flips(seg3, frameAt(2)+200), last: 14},
+	{name: "last frame, known to be committed", commit: 15, do: flips(seg3, frameAt(2)+200), says: "entry 15 was durable"},
+	{name: "end mark", do: flips(seg3, frameAt(3)+30), last: 15},
+	{name: "end mark of all that is committed", commit: 15, do: flips(seg3, frameAt(3)+30), last: 15},
+	{name: "header before the last", do: flips(seg3, frameAt(1)+30), says: fmt.Sprintf("%s at byte %d", seg3, frameAt(1))},
+	{name: "data before the last", do: flips(seg3, frameAt(1)+200), says: fmt.Sprintf("%s at byte %d", seg3, frameAt(1))},
+	{name: "first frame of the last segment", do: flips(seg3, frameAt(0)+64), says: fmt.Sprintf("%s at byte %d", seg3, frameAt(0))},
+	{name: "segment header", do: flips(seg2, 20), says: seg2},
+	{name: "sealed segment's data", do: flips(seg2, frameAt(2)+100), last: 15, reads: 9},
+	{name: "sealed segment's frame header", do: flips(seg2, frameAt(2)+24), last: 15, reads: 9},
+	{name: "sealed segment's positions", do: flips(seg2, frameAt(6)+frameLen+8), last: 15},
+	{name: "sealed segment's trailer", do: flips(seg2, 4096-trailerLen), last: 15},
+	{name: "sealed segment's trailer and data", do: func(t *testing.T, fsys *vfs.Mem) {
+		flip(t, fsys, seg2, 4096-trailerLen)
+		flip(t, fsys, seg2, frameAt(4)+100)
+	}, says: seg2},
+	{name: "sealed segment's trailer and last data", do: func(t *testing.T, fsys *vfs.Mem) {
+		flip(t, fsys, seg2, 4096-trailerLen)
+		flip(t, fsys, seg2, frameAt(5)+100)
+	}, says: seg2},
+	{name: "missing segment", do: removes(seg2), says: "a segment is missing"},
+	{name: "missing last segment", commit: 14, do: removes(seg3), says: "entry 14 was durable"},
+	{name: "all segments missing", commit: 1, do: removes(seg1, seg2, seg3), says: "there is no segment"},
+	{name: "short file", do: func(t *testing.T, fsys *vfs.Mem) {
+		f, _ := fsys.Open(filepath.Join(testDir, seg3))
+		f.Truncate(frameAt(2) + 100)
+	}, last: 14},
+	{name: "short file without committed entries", commit: 15, do: func(t *testing.T, fsys *vfs.Mem) {
+		f, _ := fsys.Open(filepath.Join(testDir, seg3))
+		f.Truncate(frameAt(2) + 100)
+	}, says: seg3},
+	{name: "another segment's contents", do: func(t *testing.T, fsys *vfs.Mem) {
+		fsys.Rename(filepath.Join(testDir, seg1), filepath.Join(testDir, seg2))
+	}, says: "the header belongs to " + seg1},
+}
+
 func TestDamage(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		commit uint64
-		do     func(t *testing.T, fsys *vfs.Mem)
-		last   uint64 // 0: Open must fail
-		says   string // in the error
-		reads  uint64 // an entry that GetLog must refuse
-	}{
-		{name: "nothing", do: func(*testing.T, *vfs.Mem) {}, last: 15},
-		{name: "last frame's header", do: flips(seg3, frameAt(2)+30), last: 14},
-		{name: "last frame's data", do: flips(seg3, frameAt(2)+200), last: 14},
-		{name: "last frame, known to be committed", commit: 15, do: flips(seg3, frameAt(2)+200), says: "entry 15 was durable"},
-		{name: "end mark", do: flips(seg3, frameAt(3)+30), last: 15},
-		{name: "end mark of all that is committed", commit: 15, do: flips(seg3, frameAt(3)+30), last: 15},
-		{name: "header before the last", do: flips(seg3, frameAt(1)+30), says: fmt.Sprintf("%s at byte %d", seg3, frameAt(1))},
-		{name: "data before the last", do: flips(seg3, frameAt(1)+200), says: fmt.Sprintf("%s at byte %d", seg3, frameAt(1))},
-		{name: "first frame of the last segment", do: flips(seg3, frameAt(0)+64), says: fmt.Sprintf("%s at byte %d", seg3, frameAt(0))},
-		{name: "segment header", do: flips(seg2, 20), says: seg2},
-		{name: "sealed segment's data", do: flips(seg2, frameAt(2)+100), last: 15, reads: 9},
-		{name: "sealed segment's frame header", do: flips(seg2, frameAt(2)+24), last: 15, reads: 9},
-		{name: "sealed segment's positions", do: flips(seg2, frameAt(6)+frameLen+8), last: 15},
-		{name: "sealed segment's trailer", do: flips(seg2, 4096-trailerLen), last: 15},
-		{name: "sealed segment's trailer and data", do: func(t *testing.T, fsys *vfs.Mem) {
-			flip(t, fsys, seg2, 4096-trailerLen)
-			flip(t, fsys, seg2, frameAt(4)+100)
-		}, says: seg2},
-		{name: "sealed segment's trailer and last data", do: func(t *testing.T, fsys *vfs.Mem) {
-			flip(t, fsys, seg2, 4096-trailerLen)
-			flip(t, fsys, seg2, frameAt(5)+100)
-		}, says: seg2},
-		{name: "missing segment", do: removes(seg2), says: "a segment is missing"},
-		{name: "missing last segment", commit: 14, do: removes(seg3), says: "entry 14 was durable"},
-		{name: "all segments missing", commit: 1, do: removes(seg1, seg2, seg3), says: "there is no segment"},
-		{name: "short file", do: func(t *testing.T, fsys *vfs.Mem) {
-			f, _ := fsys.Open(filepath.Join(testDir, seg3))
-			f.Truncate(frameAt(2) + 100)
-		}, last: 14},
-		{name: "short file without committed entries", commit: 15, do: func(t *testing.T, fsys *vfs.Mem) {
-			f, _ := fsys.Open(filepath.Join(testDir, seg3))
-			f.Truncate(frameAt(2) + 100)
-		}, says: seg3},
-		{name: "another segment's contents", do: func(t *testing.T, fsys *vfs.Mem) {
-			fsys.Rename(filepath.Join(testDir, seg1), filepath.Join(testDir, seg2))
-		}, says: "the header belongs to " + seg1},
-	} {
+	for _, c := range damages {
 		t.Run(c.name, func(t *testing.T) {
 			fsys := vfs.NewMem()
 			o := testOptions(fsys)

@@ -21,7 +21,7 @@ func (l *Log) DeleteRange(minIndex, maxIndex uint64) error {
 	if err := l.writable(); err != nil {
 		return err
 	}
-	first, last := l.bounds()
+	first, last := l.bounds() // they change only with write held
 	switch {
 	case minIndex > maxIndex:
 		return fmt.Errorf("delete entries %d to %d: not a range", minIndex, maxIndex)
@@ -33,7 +33,8 @@ func (l *Log) DeleteRange(minIndex, maxIndex uint64) error {
 		}
 		return l.cutSuffix(max(minIndex, first))
 	case minIndex <= first:
-		return l.dropBefore(maxIndex + 1)
+		l.hideBefore(maxIndex + 1)
+		return l.reap()
 	}
 	return fmt.Errorf("delete entries %d to %d: neither a prefix nor a suffix of %d to %d", minIndex, maxIndex, first, last)
 }
@@ -160,35 +161,34 @@ func (l *Log) cutFile(s *segment) error {
 
 // DropBefore removes the segments all of whose entries are below index; their
 // sidecars go with them. The newest entry's segment always stays. What is
-// reading a removed segment goes on undisturbed.
+// reading a removed segment goes on undisturbed, and an open snapshot keeps it
+// on the disk.
 func (l *Log) DropBefore(index uint64) error {
 	l.write.Lock()
-	defer l.write.Unlock()
 	if l.closed {
+		l.write.Unlock()
 		return ErrClosed
 	}
-	return l.dropBefore(index)
+	l.hideBefore(index)
+	l.write.Unlock() // appends need not wait for the rest
+	if err := l.reap(); err != nil {
+		return fmt.Errorf("drop entries before %d: %w", index, err)
+	}
+	return nil
 }
 
-// dropBefore is called with write held. The oldest goes first, each durably
-// before the next, so that a crash never leaves a gap.
-func (l *Log) dropBefore(index uint64) error {
+// hideBefore takes segments away from readers; reap takes them off the disk.
+// Called with write held.
+func (l *Log) hideBefore(index uint64) {
 	for len(l.segs) > 1 {
 		s, next := l.segs[0], l.segs[1]
 		if s.last >= index || !s.sealed || next.empty() {
-			return nil
+			return
 		}
 		l.mu.Lock()
 		l.segs = l.segs[1:]
 		l.recent.dropBefore(next.first)
 		l.mu.Unlock()
-		err := l.discard(s)
-		if err == nil {
-			err = l.fs.SyncDir(l.opts.Dir)
-		}
-		if err != nil {
-			return fmt.Errorf("drop entries before %d: %w", index, err)
-		}
+		l.reaper.add(s)
 	}
-	return nil
 }

@@ -10,6 +10,9 @@
 // Log (log.go) is what users see; Open (open.go, chain.go) finds what is on the
 // disk, StoreLogs (append.go) adds to it, read.go reads it, delete.go takes it
 // away. segment.go is one file of the chain, frame.go and segfile.go its bytes.
+// SnapshotStore (snapstore.go, snapfile.go) keeps what the state machine saves;
+// stream.go is what a replica is sent that is behind the log's head, sink.go
+// and install.go are how it takes that in.
 //
 // # Files
 //
@@ -21,7 +24,9 @@
 //	0000000012-00000000000000004711.seg    a segment: seq 12, first entry 4711
 //	0000000012-00000000000000004711.index  a sidecar of it, named "index"
 //	0000000003-00000000000000000815.free   a spare file (spares.go)
-//	*.tmp, *.new                           not finished; Open removes or completes them
+//	0000000020-00000000000000004711.new    a segment of an install that is not complete
+//	snapshots/INDEX-TERM-NUMBER.snap       a snapshot (snapfile.go); .tmp while incomplete
+//	*.tmp                                  not finished; Open removes it
 //
 // A segment's seq is never used twice, so a name, once removed, never comes
 // back with other contents.
@@ -82,8 +87,16 @@
 //     is cut by making the file shorter, durably, before it grows again. So what
 //     was cut is no longer in the file at all.
 //  7. Segments are removed oldest first when retention moves on, each durably
-//     before the next.
+//     before the next, and none that an open snapshot still has to send.
 //  8. After a failed write or sync nothing is appended any more; no sync is retried.
+//  9. The log never begins above the newest snapshot's index plus one.
+// 10. An install has one point at which it counts: when its first segment, which
+//     carries flag 1, gets its name. By then its other segments are durable
+//     under ".new" names and the snapshot is under a ".tmp" name; whoever opens
+//     them next finishes the renaming. Before, all of it is removed.
+// 11. An install never takes away what may have been acknowledged: entries above
+//     the snapshot stay if the log agrees with it, and a snapshot that is not above
+//     what is known to be committed is refused if the log does not.
 //
 // # A torn tail, and damage
 //
@@ -110,4 +123,9 @@
 //     first would make Raft delete what an installed snapshot has just brought, and
 //     the second can note a commit index only with an append.
 //   - Data given to StoreLogs, and what the readers return, must not be written to.
+//   - A state machine's Restore reads the state through StateReader. When it runs
+//     because the leader has sent a snapshot, the log has the entries already.
+//   - Options.OnReset says when Raft has to be made anew: see NewSnapshotStore.
+//   - Raft's Restore of a user's snapshot is not supported: it leaves a hole in the
+//     log, and with a hole the log begins anew.
 package shardlog

@@ -39,7 +39,7 @@ func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file uint8, off uint32, p []byte, sync bool) {
 		mem := vfs.NewMem()
 		o := testOptions(mem)
-		o.Sync = sync
+		o.Sync, o.sealInline = sync, true
 		l := mustOpen(t, o)
 		for i := uint64(1); i <= 15; i += 3 {
 			store(t, l, entries(i, i+2, 1, 500)...)

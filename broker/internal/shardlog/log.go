@@ -23,6 +23,7 @@ type Log struct {
 	files  fileCache
 	spares spares
 	sealer sealer
+	reaper reaper
 	sides  sidecars
 
 	// durable is the highest index up to which all entries are on the disk.
@@ -112,7 +113,7 @@ func (l *Log) Close() error {
 			errs = append(errs, s.res.file.Close())
 			s.res = nil
 		}
-		s.removed = true
+		s.gone = true
 		s.mu.Unlock()
 	}
 	errs = append(errs, l.commit.close(), l.stable.close(), l.lock.Close())

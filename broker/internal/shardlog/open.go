@@ -104,10 +104,10 @@ func (l *Log) loadDir() error {
 			return fmt.Errorf("open shard log: %w", err)
 		}
 	}
-	slices.SortFunc(l.segs, func(a, b *segment) int { return int(int64(a.seq - b.seq)) })
 	if err := l.finishInstall(fresh); err != nil {
 		return err
 	}
+	slices.SortFunc(l.segs, func(a, b *segment) int { return int(int64(a.seq - b.seq)) })
 	if err := l.dropVoid(); err != nil {
 		return err
 	}
@@ -157,7 +157,11 @@ func (l *Log) dropVoid() error {
 			return fmt.Errorf("remove void segment: %w", err)
 		}
 	}
-	return nil
+	if len(void) == 0 {
+		return nil
+	}
+	// Before the segment that makes them void can be removed.
+	return l.fs.SyncDir(l.opts.Dir)
 }
 
 // resume makes the loaded chain ready for reading and appending.

@@ -45,7 +45,11 @@ func (f *sumFSM) state() [2]uint64 {
 func (f *sumFSM) Snapshot() (raft.FSMSnapshot, error) { return sumSnapshot(f.state()), nil }
 
 func (f *sumFSM) Restore(rc io.ReadCloser) error {
-	p, err := io.ReadAll(rc)
+	r, err := StateReader(rc)
+	if err != nil {
+		return err
+	}
+	p, err := io.ReadAll(r)
 	if err != nil || len(p) != 16 {
 		return fmt.Errorf("restore: %d bytes, %v", len(p), err)
 	}
@@ -73,6 +77,7 @@ type node struct {
 	id    string
 	mem   *vfs.Mem
 	log   *Log
+	snaps *SnapshotStore
 	fsm   *sumFSM
 	trans *raft.InmemTransport
 	raft  *raft.Raft
@@ -132,8 +137,11 @@ func (n *node) start(servers raft.Configuration) {
 		n.t.Fatalf("node %s: %v", n.id, err)
 	}
 	n.log = l
+	if n.snaps, err = NewSnapshotStore(l); err != nil {
+		n.t.Fatalf("node %s: %v", n.id, err)
+	}
 	if len(servers.Servers) > 0 {
-		err := raft.BootstrapCluster(raftConfig(n.id), l, l, n.snapshots(), transport(n.id), servers)
+		err := raft.BootstrapCluster(raftConfig(n.id), l, l, n.snaps, transport(n.id), servers)
 		if err != nil {
 			n.t.Fatal(err)
 		}
@@ -146,15 +154,13 @@ func (n *node) startRaft() {
 	n.fsm = &sumFSM{}
 	n.trans = transport(n.id)
 	n.log.HeadersOnly(true)
-	r, err := raft.NewRaft(raftConfig(n.id), n.fsm, n.log, n.log, n.snapshots(), n.trans)
+	r, err := raft.NewRaft(raftConfig(n.id), n.fsm, n.log, n.log, n.snaps, n.trans)
 	n.log.HeadersOnly(false)
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	n.raft = r
 }
-
-func (n *node) snapshots() raft.SnapshotStore { return raft.NewInmemSnapshotStore() }
 
 func transport(id string) *raft.InmemTransport {
 	_, t := raft.NewInmemTransportWithTimeout(raft.ServerAddress(id), time.Second)

@@ -82,7 +82,7 @@ func (l *Log) seal(s *segment) error {
 	}
 	v, err := l.files.acquire(s)
 	if err != nil {
-		return nil // removed meanwhile
+		return nil // gone meanwhile
 	}
 	defer l.files.release(&v)
 	if s.last > l.durable.Load() {
@@ -96,7 +96,7 @@ func (l *Log) seal(s *segment) error {
 	}
 	s.mu.Lock()
 	s.trailed = true
-	gone := s.removed
+	gone := s.gone
 	s.mu.Unlock()
 	if !gone {
 		l.files.touch(s)

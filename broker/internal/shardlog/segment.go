@@ -26,7 +26,8 @@ type segment struct {
 	sealed         bool   // takes no more entries
 
 	mu      sync.Mutex // guards what follows
-	removed bool       // no longer of the log
+	holds   int        // who needs the file to stay; see reaper
+	gone    bool       // the file is no longer this segment's
 	trailed bool       // has its trailer: res can be closed and loaded again
 	res     *resources // nil while closed
 }
@@ -90,7 +91,7 @@ const maxOpenSegments = 16
 // acquire pins a segment, opening it if need be.
 func (c *fileCache) acquire(s *segment) (view, error) {
 	s.mu.Lock()
-	if s.removed {
+	if s.gone {
 		s.mu.Unlock()
 		return view{}, raft.ErrLogNotFound
 	}
@@ -118,7 +119,7 @@ func (c *fileCache) release(v *view) {
 	s.mu.Lock()
 	res.pins--
 	var idle func()
-	if s.removed && res.pins == 0 {
+	if s.gone && res.pins == 0 {
 		res.file.Close()
 		idle, res.idle = res.idle, nil
 	}

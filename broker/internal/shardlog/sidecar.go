@@ -85,9 +85,7 @@ func (c *sidecars) removeAll(l *Log, s *segment) error {
 	defer c.mu.Unlock()
 	var errs []error
 	for _, name := range c.names[s.seq] {
-		if err := l.fs.Remove(sidePath(s, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
+		errs = append(errs, ignoreMissing(l.fs.Remove(sidePath(s, name))))
 	}
 	delete(c.names, s.seq)
 	return errors.Join(errs...)

@@ -1,6 +1,8 @@
 package shardlog
 
 import (
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -76,11 +78,18 @@ func (p *spares) take(l *Log, h *segHeader, path string) (f vfs.File, named bool
 	return f, true, nil
 }
 
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 // retire takes a segment's file away: it is a spare if one is wanted.
 func (p *spares) retire(l *Log, s *segment) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.removed = true
+	s.gone = true
 	busy := s.res != nil && s.res.pins > 0
 	if s.res != nil && !busy {
 		s.res.file.Close()
@@ -89,11 +98,11 @@ func (p *spares) retire(l *Log, s *segment) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if s.size != l.opts.SegmentBytes || len(p.paths)+p.busy >= maxSpares {
-		return l.fs.Remove(s.path)
+		return ignoreMissing(l.fs.Remove(s.path))
 	}
 	path := strings.TrimSuffix(s.path, segSuffix) + freeSuffix
 	if err := l.fs.Rename(s.path, path); err != nil {
-		return err
+		return ignoreMissing(err) // a second try: it was renamed by the first
 	}
 	if !busy {
 		p.paths = append(p.paths, path)

@@ -70,7 +70,18 @@ func testFS(t *testing.T, fsys FS, dir string) {
 	if n, err := f.ReadAt(p, 98); n != 4 || err == nil || string(p[:n]) != "ab\x00\x00" {
 		t.Errorf("read %q, %d, %v", p[:n], n, err)
 	}
-	other := filepath.Join(dir, "g")
+	testNames(t, fsys, dir, f)
+}
+
+func testNames(t *testing.T, fsys FS, dir string, f File) {
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := make([]byte, 5)
+	name, other := filepath.Join(dir, "f"), filepath.Join(dir, "g")
 	check(fsys.Rename(name, other))
 	check(fsys.SyncDir(dir))
 	check(WriteFile(fsys, name, []byte("hello")))
