@@ -31,7 +31,7 @@ type cluster struct {
 func raftConfig(id int32) *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID, _ = serverAddr(id)
-	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = 250*time.Millisecond, 250*time.Millisecond, 250*time.Millisecond
+	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = 500*time.Millisecond, 500*time.Millisecond, 500*time.Millisecond
 	c.CommitTimeout = 500 * time.Millisecond
 	c.LogOutput, c.LogLevel = io.Discard, "ERROR"
 	if os.Getenv("RAFT_LOG") != "" { // for whoever looks into a failure

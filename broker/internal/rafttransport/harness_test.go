@@ -117,6 +117,7 @@ type gate struct {
 	mu   sync.Mutex
 	cond *sync.Cond
 	shut bool
+	slow time.Duration // for every 64 KiB or less
 }
 
 func (g *gate) set(shut bool) {
@@ -131,7 +132,9 @@ func (g *gate) pass() {
 	for g.shut {
 		g.cond.Wait()
 	}
+	slow := g.slow
 	g.mu.Unlock()
+	time.Sleep(slow)
 }
 
 func newProxy(t testing.TB, target string) *proxy {
