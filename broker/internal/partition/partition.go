@@ -1,0 +1,233 @@
+package partition
+
+import (
+	"fmt"
+	"sort"
+	"sync"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"lockstep/broker/internal/recordbatch"
+)
+
+// run is where one run lies. Runs of a partition are sorted by base and by
+// index alike.
+type run struct {
+	base  int64  // offset of its first record
+	index uint64 // Raft index of the entry
+	maxTS int64  // largest timestamp in it, milliseconds
+	pos   uint32 // of its first batch in the entry's payload
+	size  uint32 // bytes
+}
+
+// epochStart is the first offset written in a leader epoch.
+type epochStart struct {
+	epoch int32
+	start int64
+}
+
+// Partition is one replica's view of one partition. All methods may be called
+// concurrently and none takes a lock of Raft's.
+type Partition struct {
+	key Key
+	log Log
+
+	hw       atomic.Int64 // offset after the newest applied record
+	logStart atomic.Int64
+
+	mu        sync.RWMutex // guards what follows; written only by Set's one applying goroutine
+	sealed    []sealedRuns // oldest first, all before runs
+	runs      []run
+	epochs    []epochStart
+	producers Producers
+
+	cache sealedCache
+
+	watch struct {
+		sync.Mutex
+		by map[*Watcher]struct{}
+	}
+}
+
+func newPartition(k Key, log Log) *Partition {
+	return &Partition{key: k, log: log, producers: Producers{}}
+}
+
+// Key returns the partition's name.
+func (p *Partition) Key() Key { return p.key }
+
+// HighWatermark is the offset after the newest record that this replica has
+// applied: everything below it is committed. It never goes back.
+func (p *Partition) HighWatermark() int64 { return p.hw.Load() }
+
+// LogStart is the oldest offset that may be read.
+func (p *Partition) LogStart() int64 { return p.logStart.Load() }
+
+// Read returns whole committed batches, as they will be sent, from the one
+// that contains offset on, at most maxBytes of them; if atLeastOne, the first
+// is returned even when it alone is larger. offset must be in [LogStart,
+// HighWatermark]; at HighWatermark the answer is empty. Outside it the error
+// is kerr.OffsetOutOfRange. The bytes are shared: never write to them.
+func (p *Partition) Read(offset int64, maxBytes int, atLeastOne bool) ([]byte, error) {
+	hw := p.hw.Load()
+	if offset < p.logStart.Load() || offset > hw {
+		return nil, fmt.Errorf("offset %d of %s is outside %d to %d: %w", offset, p.key, p.logStart.Load(), hw, kerr.OffsetOutOfRange)
+	}
+	var out []byte
+	for offset < hw {
+		r, ok, err := p.runAt(offset)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			break
+		}
+		data, err := p.log.ReadPayload(r.index, int(r.pos), int(r.size))
+		if err != nil {
+			return nil, fmt.Errorf("read offset %d of %s: %w", offset, p.key, err)
+		}
+		c, err := clip(data, offset, maxBytes-len(out), atLeastOne && len(out) == 0)
+		if err != nil {
+			return nil, fmt.Errorf("read offset %d of %s: %w", offset, p.key, err)
+		}
+		if out == nil {
+			out = c.part[:len(c.part):len(c.part)] // shared memory: appending must copy
+		} else {
+			out = append(out, c.part...)
+		}
+		if c.full {
+			break
+		}
+		offset = c.next
+	}
+	return out, nil
+}
+
+// clipped is what clip takes from a run.
+type clipped struct {
+	part []byte // whole batches
+	next int64  // offset after the run's last batch
+	full bool   // a batch did not fit any more
+}
+
+// clip takes from a run's batches those that reach beyond offset, as many as
+// fit into limit bytes; if atLeastOne, the first whether it fits or not.
+func clip(data []byte, offset int64, limit int, atLeastOne bool) (clipped, error) {
+	var c clipped
+	start, end := -1, 0
+	for pos := 0; pos < len(data); {
+		b, rest, err := recordbatch.Next(data[pos:])
+		if err != nil {
+			return c, err
+		}
+		after := len(data) - len(rest)
+		if c.next = b.NextOffset(); c.next > offset && !c.full {
+			if start < 0 {
+				start, end = pos, pos
+			}
+			if c.full = after-start > limit && !(end == start && atLeastOne); !c.full {
+				end = after
+			}
+		}
+		pos = after
+	}
+	if start >= 0 {
+		c.part = data[start:end]
+	}
+	return c, nil
+}
+
+// runAt returns the run that holds offset, or the first above it (after the
+// log start has moved into a run's middle, offsets below are refused earlier).
+func (p *Partition) runAt(offset int64) (run, bool, error) {
+	p.mu.RLock()
+	if len(p.runs) > 0 && offset >= p.runs[0].base {
+		r := p.runs[lastAtOrBelow(p.runs, offset)]
+		p.mu.RUnlock()
+		return r, true, nil
+	}
+	var ref sealedRuns
+	found := false
+	if i := sort.Search(len(p.sealed), func(i int) bool { return p.sealed[i].first > offset }); i > 0 {
+		ref, found = p.sealed[i-1], true
+	}
+	p.mu.RUnlock()
+	if !found {
+		return run{}, false, nil
+	}
+	runs, err := p.cache.load(p.log, ref)
+	if err != nil {
+		return run{}, false, fmt.Errorf("index of %s in segment %d: %w", p.key, ref.segment, err)
+	}
+	return runs[lastAtOrBelow(runs, offset)], true, nil
+}
+
+// lastAtOrBelow returns the position of the last run with base <= offset;
+// runs[0].base must not be above it.
+func lastAtOrBelow(runs []run, offset int64) int {
+	return sort.Search(len(runs), func(i int) bool { return runs[i].base > offset }) - 1
+}
+
+// EpochEnd returns the largest epoch not above epoch that this replica has
+// records of, and the offset after its last record (KIP-101). For an epoch
+// below all it knows, it is that epoch and the log start: nothing of it is
+// left here. With no records at all, it is epoch and the high watermark.
+func (p *Partition) EpochEnd(epoch int32) (int32, int64) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	i := sort.Search(len(p.epochs), func(i int) bool { return p.epochs[i].epoch > epoch })
+	switch {
+	case len(p.epochs) == 0:
+		return epoch, p.hw.Load()
+	case i == 0:
+		return epoch, max(p.epochs[0].start, p.logStart.Load())
+	case i == len(p.epochs):
+		return p.epochs[i-1].epoch, p.hw.Load()
+	}
+	return p.epochs[i-1].epoch, p.epochs[i].start
+}
+
+// EndAt is the offset after the newest record at or below a Raft index: what
+// a replica that has acknowledged that index holds of this partition.
+func (p *Partition) EndAt(index uint64) int64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	i := sort.Search(len(p.runs), func(i int) bool { return p.runs[i].index > index })
+	if i == len(p.runs) {
+		return p.hw.Load()
+	}
+	return p.runs[i].base
+}
+
+// Producers returns a copy of the applied producer state.
+func (p *Partition) Producers() Producers {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.producers.Copy()
+}
+
+// Watch wakes w at each change of p until Unwatch.
+func (p *Partition) Watch(w *Watcher) {
+	p.watch.Lock()
+	defer p.watch.Unlock()
+	if p.watch.by == nil {
+		p.watch.by = map[*Watcher]struct{}{}
+	}
+	p.watch.by[w] = struct{}{}
+}
+
+// Unwatch ends Watch.
+func (p *Partition) Unwatch(w *Watcher) {
+	p.watch.Lock()
+	defer p.watch.Unlock()
+	delete(p.watch.by, w)
+}
+
+func (p *Partition) wake() {
+	p.watch.Lock()
+	defer p.watch.Unlock()
+	for w := range p.watch.by {
+		w.wake()
+	}
+}

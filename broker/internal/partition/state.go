@@ -1,0 +1,136 @@
+package partition
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kbin"
+)
+
+// stateFormat is the version of what Snapshot writes.
+const stateFormat = 1
+
+// Snapshot returns the state of all partitions, without their records and
+// their index, for Restore.
+func (s *Set) Snapshot() []byte {
+	all := s.All()
+	out := kbin.AppendInt32(nil, stateFormat)
+	out = kbin.AppendInt64(out, s.expired)
+	out = kbin.AppendInt32(out, int32(len(all)))
+	for _, p := range all {
+		p.mu.RLock()
+		out = append(out, p.key.Topic[:]...)
+		out = kbin.AppendInt32(out, p.key.Partition)
+		out = kbin.AppendInt64(out, p.logStart.Load())
+		out = kbin.AppendInt64(out, p.hw.Load())
+		out = kbin.AppendInt32(out, int32(len(p.epochs)))
+		for _, e := range p.epochs {
+			out = kbin.AppendInt32(out, e.epoch)
+			out = kbin.AppendInt64(out, e.start)
+		}
+		out = p.producers.encode(out)
+		p.mu.RUnlock()
+	}
+	return out
+}
+
+func (t Producers) encode(out []byte) []byte {
+	out = kbin.AppendInt32(out, int32(len(t)))
+	for id, p := range t {
+		out = kbin.AppendInt64(out, id)
+		out = kbin.AppendInt16(out, p.epoch)
+		out = kbin.AppendInt64(out, p.clock)
+		out = kbin.AppendInt8(out, int8(p.n))
+		for _, q := range p.seqs[:p.n] {
+			out = kbin.AppendInt32(out, q.first)
+			out = kbin.AppendInt32(out, q.last)
+			out = kbin.AppendInt64(out, q.base)
+		}
+	}
+	return out
+}
+
+// partitionState is one partition of a decoded snapshot.
+type partitionState struct {
+	key          Key
+	logStart, hw int64
+	epochs       []epochStart
+	producers    Producers
+}
+
+// Restore puts the set into the state of a snapshot (nil: empty). Partitions
+// keep their identity, so that readers that hold one go on with it. The index
+// is empty afterwards: Reindex comes next.
+func (s *Set) Restore(state []byte) error {
+	expired, parts, err := decodeState(state)
+	if err != nil {
+		return fmt.Errorf("restore partitions: %w", err)
+	}
+	s.expired, s.segment = expired, 0
+	clear(s.dirty)
+	kept := make(map[Key]bool, len(parts))
+	for _, st := range parts {
+		kept[st.key] = true
+		s.Partition(st.key).reset(st)
+	}
+	for _, p := range s.All() {
+		if !kept[p.key] {
+			if p.hw.Load() == 0 {
+				p.reset(partitionState{producers: Producers{}})
+				continue
+			}
+			s.Drop(p.key)
+		}
+		s.changed[p] = struct{}{}
+	}
+	return nil
+}
+
+func (p *Partition) reset(st partitionState) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sealed, p.runs = nil, nil
+	p.epochs, p.producers = st.epochs, st.producers
+	p.logStart.Store(st.logStart)
+	p.hw.Store(st.hw)
+}
+
+func decodeState(state []byte) (expired int64, parts []partitionState, err error) {
+	if len(state) == 0 {
+		return 0, nil, nil
+	}
+	r := kbin.Reader{Src: state}
+	if f := r.Int32(); f != stateFormat {
+		return 0, nil, fmt.Errorf("state of format %d, this version reads %d", f, stateFormat)
+	}
+	expired = r.Int64()
+	for n := r.Int32(); n > 0 && r.Ok(); n-- {
+		var st partitionState
+		copy(st.key.Topic[:], r.Span(16))
+		st.key.Partition = r.Int32()
+		st.logStart, st.hw = r.Int64(), r.Int64()
+		for e := r.Int32(); e > 0 && r.Ok(); e-- {
+			st.epochs = append(st.epochs, epochStart{epoch: r.Int32(), start: r.Int64()})
+		}
+		if st.producers, err = decodeProducers(&r); err != nil {
+			return 0, nil, err
+		}
+		parts = append(parts, st)
+	}
+	return expired, parts, r.Complete()
+}
+
+func decodeProducers(r *kbin.Reader) (Producers, error) {
+	t := Producers{}
+	for n := r.Int32(); n > 0 && r.Ok(); n-- {
+		id := r.Int64()
+		p := &producer{epoch: r.Int16(), clock: r.Int64(), n: int(r.Int8())}
+		if p.n < 1 || p.n > remembered {
+			return nil, fmt.Errorf("producer %d with %d batches", id, p.n)
+		}
+		for i := range p.n {
+			p.seqs[i] = sequence{first: r.Int32(), last: r.Int32(), base: r.Int64()}
+		}
+		t[id] = p
+	}
+	return t, nil
+}
