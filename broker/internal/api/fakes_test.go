@@ -54,6 +54,7 @@ type fakeShard struct {
 	followers   []shard.Progress
 	ends        map[int32]int64 // FollowerEnd by node; absent: the high watermark
 	readIndex   func(context.Context) error
+	onLogEnd    func()
 	onAppend    func(ctx context.Context, k partition.Key, b recordbatch.Batch, done func(shard.AppendResult))
 }
 
@@ -108,6 +109,9 @@ func (s *fakeShard) FollowerEnd(node int32, k partition.Key) int64 {
 }
 
 func (s *fakeShard) LogEnd(k partition.Key) int64 {
+	if s.onLogEnd != nil {
+		s.onLogEnd()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.set.Partition(k).HighWatermark() + s.uncommitted

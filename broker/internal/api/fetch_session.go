@@ -230,10 +230,8 @@ func (s *session) tell(answers []*fetched, incremental bool) []*fetched {
 			r.HighWatermark != w.toldHighWatermark || r.LogStartOffset != w.toldLogStart {
 			news = append(news, f)
 		}
+		// Beside an error the high watermark is -1, so its end is news too.
 		w.toldHighWatermark, w.toldLogStart = r.HighWatermark, r.LogStartOffset
-		if r.ErrorCode != 0 {
-			w.toldHighWatermark = -1 // that the error is over is news in any case
-		}
 		if len(r.RecordBatches) > 0 {
 			behind = append(behind, w)
 		}

@@ -464,6 +464,19 @@ func TestFetchLinearizable(t *testing.T) {
 	}
 }
 
+// TestFetchWhileSteppingDown: the log end of a node that has just stopped
+// leading is only its high watermark, and no reason for a reset.
+func TestFetchWhileSteppingDown(t *testing.T) {
+	n := newNode(t, asLeader)
+	n.fill(0, 3)
+	n.shard.onLogEnd = func() {
+		n.shard.become(func(st *shard.Status) { st.Role, st.Leader = shard.Follower, 2 })
+	}
+	if got := n.fetch(Normal, fetchOf(n, 12, 4))[0]; got.ErrorCode != 0 || got.HighWatermark != 3 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestFetchDivergingEpoch(t *testing.T) {
 	n := newNode(t, asLeader)
 	n.fill(0, 3) // epoch 5

@@ -313,6 +313,13 @@ func TestProduceForwards(t *testing.T) {
 		t.Errorf("node 3 has %d records of partition 3", hw)
 	}
 
+	noAcks := produceOf(n, 12, batchOf(1))
+	noAcks.Acks = 0
+	resp, hangUp := n.ask(t.Context(), Local, noAcks)
+	if hw := peers[2].shard.Log(n.key(0)).HighWatermark(); resp != nil || hangUp || hw != 4 {
+		t.Errorf("acks=0: %v, %v, %d records", resp, hangUp, hw)
+	}
+
 	// A leader that does not answer, and one that has changed.
 	delete(peers, 2)
 	peers[3].shard.become(func(st *shard.Status) { st.Role, st.Leader = shard.Follower, 2 })
@@ -320,7 +327,7 @@ func TestProduceForwards(t *testing.T) {
 	if got[0].ErrorCode != kerr.NetworkException.Code || got[1].ErrorCode != 0 || got[3].ErrorCode != 6 || got[3].CurrentLeader.LeaderID != -1 {
 		t.Errorf("got %+v", got)
 	}
-	resp, hangUp := n.ask(t.Context(), Local, func() *kmsg.ProduceRequest { r := produceOf(n, 12, batchOf(1)); r.Acks = 0; return r }())
+	resp, hangUp = n.ask(t.Context(), Local, noAcks)
 	if resp != nil || !hangUp {
 		t.Errorf("acks=0 with an unreachable leader: %v, %v", resp, hangUp)
 	}

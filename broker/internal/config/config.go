@@ -54,7 +54,7 @@ func Default() *Config {
 		ReadConsistency:   "committed",
 		DefaultPartitions: 1,
 		AutoCreateTopics:  true,
-		MaxMessageBytes:   1 << 20,
+		MaxMessageBytes:   1<<20 + 12, // as Kafka: clients' default of 1 MiB counts without the first 12 bytes
 		MaxRequestBytes:   100 << 20,
 		Log:               "info",
 	}
