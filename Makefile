@@ -86,7 +86,7 @@ lint: go ## gofmt, go vet, staticcheck; bash -n and shellcheck where it is insta
 
 # SCENARIO, CLIENT, RUNTIME, TARGET and SEED reach the suite as environment variables.
 .PHONY: compat
-compat: build toxiproxy drivers ## real clients, three nodes, cut links: SCENARIO= CLIENT= (regexps) RUNTIME=docker|process|external TARGET= SEED=
+compat: build toxiproxy drivers ## real clients, three nodes, cut links: SCENARIO= CLIENT= (regexps) RUNTIME=docker|process TARGET=lockstep|kafka SEED=
 	@docker/suite-images.sh '$(VERSION)'
 	$(say) 'running the suite'
 	@LOCKSTEP_COMPAT=1 go test ./compat -run TestCompat -count=1 -timeout $(COMPAT_TIMEOUT) -v
