@@ -2,9 +2,7 @@ package api
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
-	"log/slog"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -268,71 +266,6 @@ func TestProduceOutlivesContext(t *testing.T) {
 	})
 }
 
-// TestProduceForwards sends a request of the local-read listener where its
-// partitions are led.
-func TestProduceForwards(t *testing.T) {
-	n := newNode(t, asFollower) // of node 2
-	mine := newFakeShard(asLeader)
-	lost := newFakeShard(shard.Status{Leader: -1})
-	theirs := newFakeShard(shard.Status{Leader: 3, Epoch: 5})
-	n.api.shards = append(n.api.shards, mine, lost, theirs)
-	n.topic.Shards = []uint32{0, 1, 2, 3, 0}
-	peers := map[int32]*node{}
-	for _, id := range []int32{2, 3} {
-		peers[id] = newNode(t, asLeader)
-		peers[id].fill(0, int(id))
-		peers[id].fill(4, 40)
-	}
-	n.api.Forward = func(ctx context.Context, to int32, frame []byte) ([]byte, error) {
-		req, err := ParseRequest(frame)
-		if err != nil {
-			return nil, err
-		}
-		peer := peers[to]
-		if peer == nil {
-			return nil, fmt.Errorf("unreachable")
-		}
-		peer.topic.Shards = make([]uint32, 5)
-		req.Listener = Peer
-		wait, err := peer.api.Start(ctx, req)
-		if err != nil {
-			return nil, err
-		}
-		return AppendResponse(nil, req, wait()), nil
-	}
-	got := n.produce(Local, produceOf(n, 12, batchOf(1), batchOf(1), batchOf(1), batchOf(1), batchOf(1)))
-	for i, want := range []struct {
-		offset int64
-		code   int16
-	}{{2, 0}, {0, 0}, {-1, 6}, {0, 0}, {40, 0}} {
-		if got[i].Partition != int32(i) || got[i].BaseOffset != want.offset || got[i].ErrorCode != want.code || got[i].CurrentLeader.LeaderID != -1 {
-			t.Errorf("partition %d: %+v, want %+v", i, got[i], want)
-		}
-	}
-	if hw := peers[3].shard.Log(n.key(3)).HighWatermark(); hw != 1 {
-		t.Errorf("node 3 has %d records of partition 3", hw)
-	}
-
-	noAcks := produceOf(n, 12, batchOf(1))
-	noAcks.Acks = 0
-	resp, hangUp := n.ask(t.Context(), Local, noAcks)
-	if hw := peers[2].shard.Log(n.key(0)).HighWatermark(); resp != nil || hangUp || hw != 4 {
-		t.Errorf("acks=0: %v, %v, %d records", resp, hangUp, hw)
-	}
-
-	// A leader that does not answer, and one that has changed.
-	delete(peers, 2)
-	peers[3].shard.become(func(st *shard.Status) { st.Role, st.Leader = shard.Follower, 2 })
-	got = n.produce(Local, produceOf(n, 12, batchOf(1), batchOf(1), batchOf(1), batchOf(1)))
-	if got[0].ErrorCode != kerr.NetworkException.Code || got[1].ErrorCode != 0 || got[3].ErrorCode != 6 || got[3].CurrentLeader.LeaderID != -1 {
-		t.Errorf("got %+v", got)
-	}
-	resp, hangUp = n.ask(t.Context(), Local, noAcks)
-	if resp != nil || !hangUp {
-		t.Errorf("acks=0 with an unreachable leader: %v, %v", resp, hangUp)
-	}
-}
-
 func TestInitProducerID(t *testing.T) {
 	n := newNode(t, asLeader)
 	for version := int16(0); version <= 5; version++ {
@@ -350,59 +283,4 @@ func TestInitProducerID(t *testing.T) {
 	if got := askFor[*kmsg.InitProducerIDResponse](n, Normal, kmsg.NewPtrInitProducerIDRequest()); got.ErrorCode != 14 {
 		t.Errorf("without a controller: %+v", got)
 	}
-}
-
-// FuzzRequest reads arbitrary bytes as a request and, if they are one, answers
-// it: neither may panic, and the answer must be readable.
-func FuzzRequest(f *testing.F) {
-	n := newNode(f, asLeader)
-	n.api.Log = slog.New(slog.DiscardHandler)
-	n.fill(0, 3)
-	for _, body := range []kmsg.Request{
-		produceOf(n, 12, batchOf(2)), fetchOf(n, 4, 0), fetchOf(n, 17, 0, 1, 2), kmsg.NewPtrMetadataRequest(), kmsg.NewPtrApiVersionsRequest(),
-		kmsg.NewPtrListOffsetsRequest(), kmsg.NewPtrDescribeClusterRequest(), kmsg.NewPtrInitProducerIDRequest(),
-	} {
-		if body.GetVersion() == 0 {
-			body.SetVersion(registry[body.Key()].max)
-		}
-		f.Add(kmsg.NewRequestFormatter().AppendRequest(nil, body, 1)[4:])
-	}
-	f.Fuzz(func(t *testing.T, frame []byte) {
-		if hugeTags(frame) {
-			return
-		}
-		req, err := ParseRequest(frame)
-		if err != nil || req.Body == nil {
-			return
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		wait, err := n.api.Start(ctx, req)
-		if err != nil {
-			return
-		}
-		resp := wait()
-		if resp == nil {
-			return
-		}
-		encoded := AppendResponse(nil, req, resp)
-		if got := int32(binary.BigEndian.Uint32(encoded)); got != req.CorrelationID {
-			t.Fatalf("correlation id %d, want %d", got, req.CorrelationID)
-		}
-	})
-}
-
-// hugeTags reports whether the bytes hold a long varint: kmsg believes the
-// count of tags, and reads 2^32 of them for a minute.
-func hugeTags(frame []byte) bool {
-	run := 0
-	for _, b := range frame {
-		if run++; b < 0x80 {
-			run = 0
-		}
-		if run >= 3 {
-			return true
-		}
-	}
-	return false
 }
