@@ -67,19 +67,19 @@ func (l *Log) unstored(logs []*raft.Log) ([]*raft.Log, error) {
 	return logs, nil
 }
 
-// tail returns the last entry's index and term, or what stands in for them
-// while there are none.
+// tail is the last entry's index and term, or what stands in for them while
+// there are none.
 type tail struct {
 	last, term uint64
-	known      bool // there is a segment
 }
 
+// tail is called with write or mu held.
 func (l *Log) tail() tail {
 	if len(l.segs) == 0 {
 		return tail{}
 	}
 	s := l.segs[len(l.segs)-1]
-	return tail{last: s.last, term: s.lastTerm, known: true}
+	return tail{last: s.last, term: s.lastTerm}
 }
 
 // appendRun writes as many of the entries as follow each other and fit into
@@ -138,6 +138,7 @@ func (l *Log) appendTo(s *segment, logs []*raft.Log) error {
 	l.recent.add(logs)
 	l.mu.Unlock()
 	b.reset()
+	l.maybePrepare(s)
 	return nil
 }
 

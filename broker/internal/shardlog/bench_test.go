@@ -83,3 +83,24 @@ func BenchmarkReadPayload(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkOpen opens a log whose last segment is nearly full, and that was not
+// closed.
+func BenchmarkOpen(b *testing.B) {
+	o := Options{Dir: b.TempDir(), Sync: true}
+	l := mustOpen(b, o)
+	for i := uint64(1); i < 1000; i++ {
+		store(b, l, entry(i, 1, 64<<10))
+	}
+	l.Close()
+	for b.Loop() {
+		l, err := Open(o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if last, _ := l.LastIndex(); last != 999 {
+			b.Fatal(last)
+		}
+		l.Close()
+	}
+}

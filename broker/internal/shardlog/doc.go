@@ -23,7 +23,7 @@
 //	commit                                 the commit checkpoint (commit.go)
 //	0000000012-00000000000000004711.seg    a segment: seq 12, first entry 4711
 //	0000000012-00000000000000004711.index  a sidecar of it, named "index"
-//	0000000003-00000000000000000815.free   a spare file (spares.go)
+//	0000000003-00000000000000000815.free   a spare file (spares.go), or prepared.free
 //	0000000020-00000000000000004711.new    a segment of an install that is not complete
 //	snapshots/INDEX-TERM-NUMBER.snap       a snapshot (snapfile.go); .tmp while incomplete
 //	*.tmp                                  not finished; Open removes it
@@ -90,11 +90,11 @@
 //     before the next, and none that an open snapshot still has to send.
 //  8. After a failed write or sync nothing is appended any more; no sync is retried.
 //  9. The log never begins above the newest snapshot's index plus one.
-// 10. An install has one point at which it counts: when its first segment, which
+//  10. An install has one point at which it counts: when its first segment, which
 //     carries flag 1, gets its name. By then its other segments are durable
 //     under ".new" names and the snapshot is under a ".tmp" name; whoever opens
 //     them next finishes the renaming. Before, all of it is removed.
-// 11. An install never takes away what may have been acknowledged: entries above
+//  11. An install never takes away what may have been acknowledged: entries above
 //     the snapshot stay if the log agrees with it, and a snapshot that is not above
 //     what is known to be committed is refused if the log does not.
 //

@@ -21,6 +21,7 @@ type install struct {
 	log         *Log
 	index, term uint64 // the snapshot's
 	parts       uint64 // still to come
+	left        int64  // bytes of them, headers included
 
 	segs []*segment // written
 	buf  []byte     // received and not written yet
@@ -34,7 +35,7 @@ type install struct {
 const installBuffer = 512 << 10
 
 func newInstall(l *Log, index, term uint64, h *streamHeader) *install {
-	return &install{log: l, index: index, term: term, parts: h.parts}
+	return &install{log: l, index: index, term: term, parts: h.parts, left: h.log}
 }
 
 // take is given the stream's parts piece by piece.
@@ -77,15 +78,15 @@ func (in *install) beginPart() (err error) {
 	}
 	in.buf = in.buf[:0]
 	h := &in.head
+	if in.left -= partHeaderLen + h.frames; in.left < 0 {
+		return errors.New("the stream's parts are longer than its header says")
+	}
 	if n := len(in.segs); n > 0 && (h.first != in.segs[n-1].last+1 || h.prevTerm != in.segs[n-1].lastTerm) {
 		return fmt.Errorf("the part with entries from %d does not follow the one before", h.first)
 	}
-	count := int64(h.last - h.first + 1)
-	if count > h.frames/frameLen {
-		return fmt.Errorf("%d entries cannot be in %d bytes", count, h.frames)
-	}
 	in.until = segHeaderLen + h.frames
-	in.cur, err = in.create(segHeader{first: h.first, prevTerm: h.prevTerm, salt: h.salt}, h.frames+sealedOverhead(count))
+	size := h.frames + sealedOverhead(int64(h.last-h.first+1))
+	in.cur, err = in.create(segHeader{first: h.first, prevTerm: h.prevTerm, salt: h.salt}, size)
 	return err
 }
 
@@ -234,7 +235,11 @@ func (in *install) commit() (reset bool, err error) {
 	if in.parts > 0 || in.cur != nil || len(in.buf) > 0 {
 		return false, errors.New("the stream is cut short")
 	}
-	last := l.tail().last
+	if n := len(in.segs); n > 0 && (in.segs[n-1].last != in.index || in.segs[n-1].lastTerm != in.term) {
+		return false, fmt.Errorf("the stream ends with entry %d of term %d, the snapshot is of %d of %d",
+			in.segs[n-1].last, in.segs[n-1].lastTerm, in.index, in.term)
+	}
+	last := l.end()
 	agrees := l.agrees(in.index, in.term)
 	if agrees {
 		if err := in.keepSuffix(last); err != nil {

@@ -31,6 +31,8 @@ type Log struct {
 	// failed holds the first error of a write or a sync; see ErrFailed.
 	failed      atomic.Pointer[error]
 	headersOnly atomic.Bool
+	closing     atomic.Bool    // ends prepare
+	preparing   sync.WaitGroup // of prepare
 
 	// write serialises whatever changes files. It is taken before mu.
 	write        sync.Mutex
@@ -89,6 +91,7 @@ func (l *Log) HeadersOnly(on bool) { l.headersOnly.Store(on) }
 
 // Close ends the log. Entries that were not synced are. Readers must be done.
 func (l *Log) Close() error {
+	l.closing.Store(true)
 	l.write.Lock()
 	defer l.write.Unlock()
 	l.mu.Lock()
@@ -101,6 +104,7 @@ func (l *Log) Close() error {
 	segs := l.segs
 	l.mu.Unlock()
 	l.sealer.stop()
+	l.preparing.Wait()
 	errs := []error{l.failure()}
 	if active != nil && l.failure() == nil && active.last > l.durable.Load() {
 		if err := active.res.file.Sync(); err != nil {

@@ -90,13 +90,13 @@ func (l *Log) loadDir() error {
 		switch {
 		case strings.HasSuffix(name, vfs.TempSuffix):
 			err = l.fs.Remove(path)
+		case strings.HasSuffix(name, freeSuffix):
+			err = l.adoptSpare(path)
 		case !ok:
 		case suffix == segSuffix:
 			err = l.loadHeader(path)
 		case suffix == newSuffix:
 			fresh = append(fresh, path)
-		case suffix == freeSuffix:
-			err = l.adoptSpare(path)
 		default:
 			l.sides.names[seq] = append(l.sides.names[seq], suffix[1:])
 		}

@@ -42,6 +42,9 @@ func (l *Log) reap() error {
 	l.reaper.run.Lock()
 	defer l.reaper.run.Unlock()
 	for s := l.reaper.next(); s != nil; s = l.reaper.next() {
+		if l.closing.Load() {
+			return nil // the directory may be another Log's by now
+		}
 		if err := l.discard(s); err != nil {
 			return err
 		}

@@ -24,6 +24,13 @@ func (l *Log) replace(segs []*segment) {
 	l.reapVoid(void)
 }
 
+// end returns the index after which the log goes on.
+func (l *Log) end() uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.tail().last
+}
+
 // agrees reports whether the log has, or begins after, this very entry.
 func (l *Log) agrees(index, term uint64) bool {
 	l.mu.RLock()

@@ -68,7 +68,7 @@ func (s *SnapshotStore) dropAhead() error {
 	if l.opts.Sync || len(s.snaps) == 0 {
 		return nil
 	}
-	last, from := l.tail().last, l.beginning()
+	last, from := l.end(), l.beginning()
 	keep := slices.IndexFunc(s.snaps, func(info *snapInfo) bool { return info.meta.Index <= last })
 	if keep < 0 {
 		keep = len(s.snaps)

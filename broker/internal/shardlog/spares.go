@@ -12,8 +12,8 @@ import (
 )
 
 // maxSpares is how many files of removed segments are kept for the next ones:
-// writing blocks that the file system has given out before is much faster to
-// sync. That no old frame is ever taken for a new one is due to the salt.
+// blocks that were written before are much faster to sync. That no old frame is
+// ever taken for a new one is due to the salt.
 const maxSpares = 2
 
 // spares are files of SegmentBytes that end in ".free".
@@ -21,6 +21,8 @@ type spares struct {
 	mu    sync.Mutex // guards what follows
 	paths []string   // ready to be used
 	busy  int        // still being read
+	// preparing says that one is being made; see prepare.go.
+	preparing bool
 }
 
 // adoptSpare is called at open for each spare on the disk.
@@ -97,7 +99,11 @@ func (p *spares) retire(l *Log, s *segment) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.size != l.opts.SegmentBytes || len(p.paths)+p.busy >= maxSpares {
+	have := len(p.paths) + p.busy
+	if p.preparing {
+		have++
+	}
+	if s.size != l.opts.SegmentBytes || have >= maxSpares {
 		return ignoreMissing(l.fs.Remove(s.path))
 	}
 	path := strings.TrimSuffix(s.path, segSuffix) + freeSuffix

@@ -99,7 +99,8 @@ func decodePartHeader(p []byte) (h partHeader, err error) {
 	}
 	h.first, h.last, h.prevTerm, h.salt = le.Uint64(p), le.Uint64(p[8:]), le.Uint64(p[16:]), le.Uint64(p[24:])
 	h.frames = int64(le.Uint64(p[32:]))
-	if h.first == 0 || h.last < h.first || h.frames < frameLen || h.frames > maxSegmentBytes*2 {
+	if h.first == 0 || h.last < h.first || h.frames < frameLen || h.frames > maxSegmentBytes*2 ||
+		h.last-h.first >= uint64(h.frames/frameLen) {
 		return h, errors.New("impossible values in a part's header")
 	}
 	return h, nil

@@ -4,7 +4,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // OS returns the operating system's file system.
@@ -49,7 +48,7 @@ func (f osFS) MkdirAll(dir string) error {
 		return nil
 	}
 	parent := filepath.Dir(dir)
-	if parent != dir && !strings.HasSuffix(dir, string(filepath.Separator)) {
+	if parent != dir {
 		if err := f.MkdirAll(parent); err != nil {
 			return err
 		}
