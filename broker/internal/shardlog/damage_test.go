@@ -158,6 +158,7 @@ func TestErrorsAreSticky(t *testing.T) {
 					}
 					return vfs.Fault{}
 				}))
+				o.sealInline = true
 				l := mustOpen(t, o)
 				store(t, l, entries(1, 3, 1, 500)...)
 				arm = true
@@ -195,8 +196,8 @@ func TestFullDisk(t *testing.T) {
 		}
 		return vfs.Fault{}
 	}))
+	o.sealInline = true
 	l := mustOpen(t, o)
-	isFull = false
 	store(t, l, entries(1, 6, 1, 500)...)
 	isFull = true
 	for range 2 {
