@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -124,6 +125,7 @@ func skipTags(r *kbin.Reader) bool {
 // AppendResponse appends the response's header and body, without a length
 // prefix.
 func AppendResponse(dst []byte, req *Request, resp kmsg.Response) []byte {
+	dst = slices.Grow(dst, sizeOf(resp))
 	dst = kbin.AppendInt32(dst, req.CorrelationID)
 	// ApiVersions is answered with the old header in every version, since the
 	// client cannot know yet which the broker speaks (KIP-511).
@@ -131,6 +133,22 @@ func AppendResponse(dst []byte, req *Request, resp kmsg.Response) []byte {
 		dst = append(dst, 0) // no tags
 	}
 	return resp.AppendTo(dst)
+}
+
+// sizeOf estimates how long a response gets, generously: records outweigh all
+// else, and growing by doubling would copy them again and again.
+func sizeOf(resp kmsg.Response) int {
+	const header, each = 64, 128
+	n := header
+	if f, ok := resp.(*kmsg.FetchResponse); ok {
+		for _, t := range f.Topics {
+			n += each + len(t.Topic)
+			for _, p := range t.Partitions {
+				n += each + len(p.RecordBatches)
+			}
+		}
+	}
+	return n
 }
 
 // Start begins to answer req. An error wraps ErrUnsupportedVersion: the version

@@ -25,7 +25,7 @@ const (
 	writeChunk = 256 << 10
 	writeTime  = 60 * time.Second
 	// keepBuffer is the largest response buffer kept for the next response.
-	keepBuffer = 2 << 20
+	keepBuffer = 16 << 20
 )
 
 // buffers holds response buffers between uses.
