@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -154,6 +155,7 @@ func (s *Suite) finish(c *Cell, start time.Time) report.Cell {
 	}
 	r.Status, r.Reason = verdict(c.complaints(), r.Records)
 	if r.Status == report.Fail || r.Status == report.Unknown {
+		s.keepStates(c)
 		r.Reason += "\nlogs: " + c.Dir + "\nagain: " + r.Reproduce
 	}
 	c.H.Drop()
@@ -161,6 +163,26 @@ func (s *Suite) finish(c *Cell, start time.Time) report.Cell {
 	s.Results.Add(r)
 	s.Term.Finished(r)
 	return r
+}
+
+// keepStates keeps what every node says of itself beside a cell's logs, for whoever looks into a failure. A node that says
+// nothing leaves the error in place of it.
+func (s *Suite) keepStates(c *Cell) {
+	if !s.Cluster.Target().Features().Replicas {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	for _, n := range cluster.Nodes() {
+		status, err := s.Cluster.Status(ctx, n)
+		body, _ := json.MarshalIndent(status, "", " ") // of numbers and strings only
+		if err != nil {
+			body = []byte(err.Error())
+		}
+		if _, err := c.WriteFile(fmt.Sprintf("node-%d-state.json", n), body); err != nil {
+			s.Term.Printf("         the state of node %d could not be kept: %v", n, err)
+		}
+	}
 }
 
 // verdict: one real complaint makes a failure, whatever else there is; then what shows nothing; then what could not run.
