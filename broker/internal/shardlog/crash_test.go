@@ -251,7 +251,9 @@ func (m *model) crash() {
 		m.fatal("committed is %d after a kill, noted was %d", m.log.Committed(), m.noted)
 	}
 	m.first, m.last, m.noted = f, l, m.log.Committed()
-	m.durable = m.log.Durable()
+	if m.durable = m.log.Durable(); m.sync {
+		m.durable = l // found in the page cache is not enough
+	}
 	m.unsure = false
 }
 

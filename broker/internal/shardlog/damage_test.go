@@ -142,6 +142,37 @@ func removes(names ...string) func(*testing.T, *vfs.Mem) {
 	}
 }
 
+// A frame that is whole but was written after another one than it now follows is
+// not of the log any more.
+func TestFrameOfAnotherHistory(t *testing.T) {
+	fsys := vfs.NewMem()
+	l := mustOpen(t, testOptions(fsys))
+	store(t, l, entries(1, 3, 1, 500)...)
+	s := l.active
+	l.Close()
+	f, err := fsys.Open(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p [frameLen]byte
+	if err := readFull(f, p[:], frameAt(0)); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := decodeFrame(p[:], s.salt)
+	var b frameBuilder
+	b.build(&segment{segHeader: s.segHeader, lastCRC: before.crc, end: frameAt(1)}, entries(2, 2, 2, 500), 0, 0)
+	var written []byte
+	for _, buf := range b.bufs {
+		written = append(written, buf...)
+	}
+	if _, err := f.WriteAt(written[:frameAt(1)-frameAt(0)], frameAt(1)); err != nil {
+		t.Fatal(err)
+	}
+	l = mustOpen(t, testOptions(fsys))
+	wantBounds(t, l, 1, 2)
+	wantEntry(t, l, entry(2, 2, 500))
+}
+
 // After the first failure nothing more is written, and what was acknowledged is
 // there again after a restart.
 func TestErrorsAreSticky(t *testing.T) {

@@ -349,5 +349,16 @@ func installCrash(t *testing.T, diverged bool, at, seed int) (completed bool) {
 		t.Fatalf("crash at %d, seed %d: log is %d to %d with %d snapshots, error was %v", at, seed, first, last, len(list), err)
 	}
 	store(t, l, entry(last+1, 5, 10))
+	l.Close()
+	// What was found once stays found, though the power fails now.
+	l, oerr = Open(testOptions(next.Crash(rng)))
+	if oerr != nil {
+		t.Fatalf("crash at %d, seed %d, second time: %v", at, seed, oerr)
+	}
+	defer l.Close()
+	wantBounds(t, l, first, last+1)
+	if again, _ := mustSnapshots(t, l).List(); len(again) != len(list) {
+		t.Fatalf("crash at %d, seed %d, second time: %d snapshots, were %d", at, seed, len(again), len(list))
+	}
 	return completed
 }

@@ -76,6 +76,11 @@ func (l *Log) load() (err error) {
 
 // loadDir finds the segments and tidies up what a crash has left.
 func (l *Log) loadDir() error {
+	// A killed process may have left names that are not durable yet. What follows
+	// removes files because of others, and entries are about to be acknowledged.
+	if err := l.fs.SyncDir(l.opts.Dir); err != nil {
+		return fmt.Errorf("open shard log: %w", err)
+	}
 	names, err := l.fs.ReadDir(l.opts.Dir)
 	if err != nil {
 		return fmt.Errorf("open shard log: %w", err)

@@ -101,6 +101,10 @@ func (s *SnapshotStore) load() error {
 	if err := fsys.MkdirAll(s.dir); err != nil {
 		return err
 	}
+	// Retention will count on what is found here.
+	if err := fsys.SyncDir(s.dir); err != nil {
+		return err
+	}
 	names, err := fsys.ReadDir(s.dir)
 	if err != nil {
 		return err

@@ -198,6 +198,13 @@ func TestSnapshotCrash(t *testing.T) {
 		}
 		budget = -1
 		l.Close()
+		if seed%2 == 0 { // a process in between has seen the newest
+			mem = mem.Kill()
+			l = mustOpen(t, testOptions(mem))
+			list, _ := mustSnapshots(t, l).List()
+			newest = list[0].Index
+			l.Close()
+		}
 		l, err := Open(testOptions(mem.Crash(rng)))
 		if err != nil {
 			t.Fatal(err)

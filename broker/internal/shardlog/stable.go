@@ -41,6 +41,12 @@ func openStable(fsys vfs.FS, dir string) (*stable, error) {
 		slots.close()
 		return nil, damaged(name, 0, "%v", err)
 	}
+	// What a killed process wrote last may be in the page cache only, and Raft
+	// repeats a vote that it finds here without storing it again.
+	if err := slots.file.Sync(); err != nil {
+		slots.close()
+		return nil, fmt.Errorf("open stable store: %w", err)
+	}
 	return &stable{slots: slots, values: values}, nil
 }
 

@@ -11,11 +11,15 @@ import (
 const sectorSize = 512
 
 // Kill returns the file system as the next process finds it after kill -9:
-// everything written is there and nothing is open or locked. m is unusable
-// afterwards.
+// everything written is there, if not on the disk then in the page cache, and
+// nothing is open or locked. m is unusable afterwards.
 func (m *Mem) Kill() *Mem {
-	return m.next(func(d *memDir) map[string]*memNode { return d.live },
-		func(n *memNode) []byte { return n.live })
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gone = true
+	after := NewMem()
+	after.dirs = m.dirs // m does not touch them any more
+	return after
 }
 
 // Crash returns the file system as it is found after a power loss, drawing
@@ -24,32 +28,31 @@ func (m *Mem) Kill() *Mem {
 // contents that it had since the last sync, and of the unsynced size changes a
 // first few happened. m is unusable afterwards.
 func (m *Mem) Crash(rng *rand.Rand) *Mem {
-	return m.next(func(d *memDir) map[string]*memNode {
-		names := maps.Clone(d.disk)
-		for _, op := range d.pending {
-			if rng.IntN(2) == 0 {
-				applyDirOp(names, op)
-			}
-		}
-		return names
-	}, func(n *memNode) []byte { return n.crash(rng) })
-}
-
-func (m *Mem) next(names func(*memDir) map[string]*memNode, contents func(*memNode) []byte) *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.gone = true
 	after := NewMem()
 	for _, path := range slices.Sorted(maps.Keys(m.dirs)) { // so that a seed repeats
+		names := m.dirs[path].crash(rng)
 		files := map[string]*memNode{}
-		kept := names(m.dirs[path])
-		for _, name := range slices.Sorted(maps.Keys(kept)) {
-			p := contents(kept[name])
-			files[name] = &memNode{live: append([]byte(nil), p...), disk: append([]byte(nil), p...)}
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			p := names[name].crash(rng)
+			files[name] = &memNode{live: p, disk: slices.Clone(p)}
 		}
 		after.dirs[path] = &memDir{live: files, disk: maps.Clone(files)}
 	}
 	return after
+}
+
+// crash picks which changes of names have reached the disk.
+func (d *memDir) crash(rng *rand.Rand) map[string]*memNode {
+	names := maps.Clone(d.disk)
+	for _, op := range d.pending {
+		if rng.IntN(2) == 0 {
+			applyDirOp(names, op)
+		}
+	}
+	return names
 }
 
 // crash picks one of the contents that the disk may hold.

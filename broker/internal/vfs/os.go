@@ -44,10 +44,10 @@ func (osFS) ReadDir(dir string) ([]string, error) {
 // new directory's own name is what a crash would lose.
 func (f osFS) MkdirAll(dir string) error {
 	dir = filepath.Clean(dir)
-	if st, err := os.Stat(dir); err == nil && st.IsDir() {
-		return nil
-	}
 	parent := filepath.Dir(dir)
+	if st, err := os.Stat(dir); err == nil && st.IsDir() {
+		return f.SyncDir(parent) // it may be of a process that was killed meanwhile
+	}
 	if parent != dir {
 		if err := f.MkdirAll(parent); err != nil {
 			return err
