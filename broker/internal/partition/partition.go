@@ -228,6 +228,6 @@ func (p *Partition) wake() {
 	p.watch.Lock()
 	defer p.watch.Unlock()
 	for w := range p.watch.by {
-		w.wake()
+		w.Wake()
 	}
 }

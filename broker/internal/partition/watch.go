@@ -13,7 +13,8 @@ func NewWatcher() *Watcher { return &Watcher{c: make(chan struct{}, 1)} }
 // folded into one value).
 func (w *Watcher) C() <-chan struct{} { return w.c }
 
-func (w *Watcher) wake() {
+// Wake leaves a value in C.
+func (w *Watcher) Wake() {
 	select {
 	case w.c <- struct{}{}:
 	default: // one is pending already

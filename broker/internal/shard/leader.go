@@ -1,0 +1,130 @@
+package shard
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"lockstep/broker/internal/partition"
+)
+
+// office is what a leader knows in one term: what comes next in each partition,
+// counting what is in flight. Only the sequencer looks inside.
+type office struct {
+	term  uint64
+	heads map[partition.Key]*head
+}
+
+// head is the end of a partition as its leader sees it.
+type head struct {
+	next      int64
+	producers partition.Producers
+	// inFlight are blobs that are not committed, by the base offsets of this
+	// partition's batches in them: where a repeated batch finds its first copy.
+	// Guarded by Shard.flightMu.
+	inFlight map[int64]*flight
+}
+
+func (o *office) head(k partition.Key, p *partition.Partition) *head {
+	h := o.heads[k]
+	if h == nil {
+		h = &head{next: p.HighWatermark(), producers: p.Producers(), inFlight: map[int64]*flight{}}
+		o.heads[k] = h
+	}
+	return h
+}
+
+// lead follows Raft's leadership: it takes office when this node is elected
+// and everything earlier is applied, and leaves it when it is not leader any
+// more.
+func (s *Shard) lead(ctx context.Context) {
+	r := s.raft()
+	for {
+		select {
+		case <-ctx.Done():
+			s.leaveOffice()
+			return
+		case elected := <-r.LeaderCh():
+			s.leaveOffice()
+			if elected {
+				s.takeOffice(ctx, r)
+			}
+		case <-s.retake:
+			if s.office.Load() == nil && r.State() == raft.Leader {
+				s.takeOffice(ctx, r)
+			}
+		}
+		s.wakeAll()
+	}
+}
+
+func (s *Shard) leaveOffice() { s.office.Store(nil) }
+
+// takeOffice waits until all entries of earlier terms are applied. Raft may
+// have lost the office again by then; the term tells.
+func (s *Shard) takeOffice(ctx context.Context, r *raft.Raft) {
+	term := r.CurrentTerm()
+	barrier := r.Barrier(0)
+	done := make(chan error, 1)
+	go func() { done <- barrier.Error() }()
+	select {
+	case <-ctx.Done():
+		return
+	case err := <-done:
+		if err != nil || r.State() != raft.Leader || r.CurrentTerm() != term {
+			return
+		}
+	}
+	s.office.Store(&office{term: term, heads: map[partition.Key]*head{}})
+	s.log.Info("leading", "term", term)
+}
+
+// balance hands leadership to the shard's preferred node, so that leaders are
+// spread over the cluster: that is the replica at position id modulo their
+// number. It does so only when that node has been in step for a while, and not
+// soon after this one was elected, so that a flapping node is left alone.
+func (s *Shard) balance(ctx context.Context) {
+	const every, settled = time.Second, 5
+	preferred := s.replicas[int(s.id)%len(s.replicas)]
+	steady := 0
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if preferred == s.node || s.office.Load() == nil || !s.inStep(preferred) {
+			steady = 0
+			continue
+		}
+		if steady++; steady >= settled {
+			steady = 0
+			if err := s.Transfer(preferred); err != nil {
+				s.log.Debug("hand over", "to", preferred, "error", err)
+			}
+		}
+	}
+}
+
+// inStep reports whether a follower answers and has everything committed.
+func (s *Shard) inStep(node int32) bool {
+	match, contact := s.transport().Follower(node)
+	return time.Since(contact) < time.Second && match >= s.raft().CommitIndex()
+}
+
+// Transfer hands leadership to node; it fails unless this node leads.
+func (s *Shard) Transfer(node int32) error {
+	return s.raft().LeadershipTransferToServer(serverID(node), raft.ServerAddress(serverID(node))).Error()
+}
+
+// StepDown hands leadership to any other replica, if this node has it.
+func (s *Shard) StepDown() {
+	if s.raft().State() == raft.Leader && len(s.replicas) > 1 {
+		if err := s.raft().LeadershipTransfer().Error(); err != nil {
+			s.log.Debug("step down", "error", err)
+		}
+	}
+}

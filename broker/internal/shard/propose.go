@@ -1,0 +1,129 @@
+package shard
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/hashicorp/raft"
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"lockstep/broker/internal/partition"
+)
+
+// ServiceReadIndex is the node-to-node service by which a follower asks a
+// shard's leader for its read index: request shard u32, answer index u64.
+const ServiceReadIndex = 2
+
+// Propose replicates a command for the Machine registered under kind and
+// returns its Apply result once committed. Only the leader can: otherwise
+// kerr.NotLeaderForPartition. When ctx ends first it is kerr.RequestTimedOut,
+// and the command may still be committed.
+func (s *Shard) Propose(ctx context.Context, kind byte, cmd []byte) (any, error) {
+	r := s.raft()
+	if r == nil || s.office.Load() == nil {
+		return nil, kerr.NotLeaderForPartition
+	}
+	future := r.Apply(append([]byte{kind}, cmd...), enqueueTimeout)
+	return await(ctx, future)
+}
+
+// await waits for a proposal, but not longer than ctx: without a quorum a
+// future can take until the leader gives up its office.
+func await(ctx context.Context, f raft.ApplyFuture) (any, error) {
+	done := make(chan error, 1)
+	go func() { done <- f.Error() }()
+	select {
+	case <-ctx.Done():
+		return nil, kerr.RequestTimedOut
+	case err := <-done:
+		if err != nil {
+			return nil, proposeError(err)
+		}
+		return f.Response(), nil
+	}
+}
+
+// DeleteRecords advances k's log start to offset, on all replicas, and returns
+// the new log start.
+func (s *Shard) DeleteRecords(ctx context.Context, k partition.Key, offset int64) (int64, error) {
+	if hw := s.set.Partition(k).HighWatermark(); offset > hw || offset < 0 {
+		return -1, fmt.Errorf("offset %d is beyond the high watermark %d: %w", offset, hw, kerr.OffsetOutOfRange)
+	}
+	result, err := s.Propose(ctx, ownKind, ownCommand(cmdAdvance, k, offset))
+	if err != nil {
+		return -1, err
+	}
+	start, ok := result.(int64)
+	if !ok {
+		return -1, fmt.Errorf("delete records of %s: %v", k, result)
+	}
+	return start, nil
+}
+
+// Drop forgets a partition of a deleted topic, on all replicas.
+func (s *Shard) Drop(ctx context.Context, k partition.Key) error {
+	_, err := s.Propose(ctx, ownKind, ownCommand(cmdDrop, k, 0))
+	return err
+}
+
+// Keys lists the partitions that have ever been asked for.
+func (s *Shard) Keys() []partition.Key {
+	all := s.set.All()
+	keys := make([]partition.Key, len(all))
+	for i, p := range all {
+		keys[i] = p.Key()
+	}
+	return keys
+}
+
+// ReadIndex returns once this replica has applied everything that was
+// acknowledged when it was called, verified with the leader's quorum
+// (Raft dissertation, section 6.4). Without a leader, or when ctx ends, it
+// fails.
+func (s *Shard) ReadIndex(ctx context.Context) error {
+	st := s.Status()
+	if st.Leader < 0 {
+		return kerr.NotLeaderForPartition
+	}
+	answer, err := s.mux.Call(ctx, st.Leader, ServiceReadIndex, binary.BigEndian.AppendUint32(nil, s.id))
+	if err != nil {
+		return fmt.Errorf("read index of shard %d: %w", s.id, err)
+	}
+	if len(answer) != 8 {
+		return fmt.Errorf("read index of shard %d: answer of %d bytes", s.id, len(answer))
+	}
+	for index := binary.BigEndian.Uint64(answer); ; {
+		moved := s.progress.next()
+		if s.appliedIndex.Load() >= index {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return kerr.RequestTimedOut
+		}
+	}
+}
+
+// LocalReadIndex is the leader's part of ReadIndex: what it has applied holds
+// everything it has acknowledged, if it still leads.
+func (s *Shard) LocalReadIndex(ctx context.Context) ([]byte, error) {
+	r := s.raft()
+	if r == nil || s.office.Load() == nil {
+		return nil, kerr.NotLeaderForPartition
+	}
+	index := s.appliedIndex.Load()
+	done := make(chan error, 1)
+	verify := r.VerifyLeader()
+	go func() { done <- verify.Error() }()
+	select {
+	case <-ctx.Done():
+		return nil, kerr.RequestTimedOut
+	case err := <-done:
+		if err != nil {
+			return nil, proposeError(err)
+		}
+	}
+	return binary.BigEndian.AppendUint64(nil, index), nil
+}

@@ -1,0 +1,125 @@
+package shard
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"lockstep/broker/internal/partition"
+	"lockstep/broker/internal/recordbatch"
+)
+
+// maxQueued is how many bytes may wait for the sequencer before Append makes
+// its caller wait, and with it the connection that it reads from.
+const maxQueued = 64 << 20
+
+// pending is one batch on its way.
+type pending struct {
+	key      partition.Key
+	batch    recordbatch.Batch
+	answered atomic.Bool
+	done     func(AppendResult)
+	stop     func() bool // ends the watch over the caller's context
+	base     int64       // once assigned
+	head     *head       // likewise
+}
+
+// answer tells the caller, once.
+func (p *pending) answer(r AppendResult) {
+	if p.answered.Swap(true) {
+		return
+	}
+	if p.stop != nil {
+		p.stop()
+	}
+	if p.done != nil {
+		p.done(r)
+	}
+}
+
+func (p *pending) fail(err error) { p.answer(AppendResult{BaseOffset: -1, LogStart: -1, Err: err}) }
+
+// queue holds batches that no blob has taken yet, in the order they came.
+type queue struct {
+	mu    sync.Mutex
+	items []*pending
+	bytes int
+	room  chan struct{} // closed and made anew when bytes shrink; nil when nobody waits
+
+	filled chan struct{} // holds a value while there may be items
+}
+
+func newQueue() *queue { return &queue{filled: make(chan struct{}, 1)} }
+
+// put adds p; while the queue is full it waits for room or the end of ctx.
+func (q *queue) put(ctx context.Context, p *pending) error {
+	for {
+		q.mu.Lock()
+		if q.bytes < maxQueued {
+			q.items = append(q.items, p)
+			q.bytes += len(p.batch)
+			q.mu.Unlock()
+			select {
+			case q.filled <- struct{}{}:
+			default:
+			}
+			return nil
+		}
+		if q.room == nil {
+			q.room = make(chan struct{})
+		}
+		room := q.room
+		q.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return kerr.RequestTimedOut
+		}
+	}
+}
+
+// take removes batches from the front: as many as fit into limit bytes, at
+// least one if there is any.
+func (q *queue) take(limit int) []*pending {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, size := 0, 0
+	for n < len(q.items) && (n == 0 || size+len(q.items[n].batch) <= limit) {
+		size += len(q.items[n].batch)
+		n++
+	}
+	taken := q.items[:n:n]
+	if q.items = q.items[n:]; len(q.items) == 0 {
+		q.items = nil
+	} else {
+		select {
+		case q.filled <- struct{}{}:
+		default:
+		}
+	}
+	q.bytes -= size
+	if q.room != nil {
+		close(q.room)
+		q.room = nil
+	}
+	return taken
+}
+
+// Append proposes a validated batch for partition k and calls done once, from
+// another goroutine or this one, when it is committed and applied or has
+// failed; also when ctx ends (RequestTimedOut: it may still be committed
+// later). Batches are ordered as Append was called. The shard takes the
+// batch's bytes over. done may be nil, for acks=0.
+func (s *Shard) Append(ctx context.Context, k partition.Key, b recordbatch.Batch, done func(AppendResult)) {
+	p := &pending{key: k, batch: b, done: done}
+	if s.office.Load() == nil {
+		p.fail(kerr.NotLeaderForPartition)
+		return
+	}
+	p.stop = context.AfterFunc(ctx, func() { p.fail(kerr.RequestTimedOut) })
+	if err := s.queue.put(ctx, p); err != nil {
+		p.fail(err)
+	}
+}

@@ -1,0 +1,95 @@
+package shard
+
+import (
+	"io"
+	"log/slog"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+)
+
+// Raft's timers. A leader's death is noticed after one to two heartbeat
+// timeouts; shorter ones than these take a pause of the garbage collector for
+// a death. Commit pushes make the commit timeout irrelevant for readers.
+const (
+	heartbeatTimeout = 250 * time.Millisecond
+	commitTimeout    = 500 * time.Millisecond
+)
+
+func (s *Shard) config() *raft.Config {
+	c := raft.DefaultConfig()
+	c.LocalID = serverID(s.node)
+	c.HeartbeatTimeout = heartbeatTimeout
+	c.ElectionTimeout = heartbeatTimeout
+	c.LeaderLeaseTimeout = heartbeatTimeout
+	c.CommitTimeout = commitTimeout
+	c.BatchApplyCh = true
+	c.NoLegacyTelemetry = true
+	c.ShutdownOnRemove = false
+	// The log is the partitions' data: only retention shortens it. Snapshots
+	// are taken by bytes, not by entries.
+	c.TrailingLogs = math.MaxUint64
+	c.SnapshotThreshold = math.MaxUint64
+	c.SnapshotInterval = time.Hour
+	c.NoSnapshotRestoreOnStart = true // Open has done it
+	c.Logger = raftLogger(s.log)
+	return c
+}
+
+// startRaft starts a life of Raft on the log, and forms the group if the log
+// is new. Every node forms it with the same members, so that it does not
+// matter which one is first.
+func (s *Shard) startRaft() (*raft.Raft, error) {
+	c := s.config()
+	t := s.transport()
+	exists, err := raft.HasExistingState(s.logStore, s.logStore, s.snapshots)
+	if err != nil {
+		return nil, err
+	}
+	if !exists {
+		var members raft.Configuration
+		for _, node := range s.replicas {
+			id := serverID(node)
+			members.Servers = append(members.Servers, raft.Server{ID: id, Address: raft.ServerAddress(id)})
+		}
+		if err := raft.BootstrapCluster(c, s.logStore, s.logStore, s.snapshots, t, members); err != nil {
+			return nil, err
+		}
+	}
+	s.logStore.HeadersOnly(true) // NewRaft looks at every entry above the snapshot
+	r, err := raft.NewRaft(c, fsm{s}, s.logStore, s.logStore, s.snapshots, t)
+	s.logStore.HeadersOnly(false)
+	if err != nil {
+		return nil, err
+	}
+	s.raftNow.Store(r)
+	return r, nil
+}
+
+// raftLogger passes Raft's log lines on. What Raft calls information is of
+// interest only when one looks into a shard.
+func raftLogger(l *slog.Logger) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{
+		Level: hclog.Info, Output: raftLines{l}, DisableTime: true,
+	})
+}
+
+type raftLines struct{ log *slog.Logger }
+
+var _ io.Writer = raftLines{}
+
+// Write takes one line of the form "[LEVEL] text".
+func (w raftLines) Write(p []byte) (int, error) {
+	level, text, _ := strings.Cut(strings.TrimSpace(string(p)), "]")
+	text = strings.TrimSpace(text)
+	switch strings.TrimPrefix(level, "[") {
+	case "ERROR", "WARN":
+		w.log.Debug(text, "raft", strings.TrimPrefix(level, "["))
+	default:
+		w.log.Debug(text)
+	}
+	return len(p), nil
+}

@@ -1,0 +1,219 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"lockstep/broker/internal/partition"
+	"lockstep/broker/internal/recordbatch"
+)
+
+const (
+	// maxBlob is the size at which a blob takes no more batches.
+	maxBlob = 256 << 10
+	// maxFlights is how many blobs may wait for their commit: enough that
+	// disk and network always have one, few enough that the next one grows.
+	maxFlights = 4
+	// enqueueTimeout is how long Raft may take to accept a proposal.
+	enqueueTimeout = 10 * time.Second
+)
+
+// flight is one blob on its way through Raft.
+type flight struct {
+	office  *office
+	future  raft.ApplyFuture
+	batches []*pending
+	repeats []*pending // copies of batches of this flight that came again
+	landed  bool       // guarded by Shard.flightMu, as repeats are
+	err     error      // once landed
+}
+
+// sequence takes what is queued, stamps it and proposes it, forever.
+func (s *Shard) sequence(ctx context.Context) {
+	defer func() {
+		for _, p := range s.queue.take(1 << 62) {
+			p.fail(kerr.NotLeaderForPartition)
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.queue.filled:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case s.flying <- struct{}{}: // waiting here is what lets the next blob grow
+		}
+		if f := s.prepare(s.queue.take(maxBlob)); f != nil {
+			s.flights <- f
+		} else {
+			<-s.flying
+		}
+	}
+}
+
+// prepare stamps batches and proposes them as one blob; nil if there is
+// nothing to propose.
+func (s *Shard) prepare(batches []*pending) *flight {
+	if len(batches) == 0 {
+		return nil
+	}
+	o := s.office.Load()
+	if o == nil {
+		for _, p := range batches {
+			p.fail(kerr.NotLeaderForPartition)
+		}
+		return nil
+	}
+	f := &flight{office: o}
+	clock := time.Now().UnixMilli()
+	byKey := make(map[partition.Key][]*pending, 1)
+	keys := make([]partition.Key, 0, 1)
+	size := partition.BlobHeaderLen
+	for _, p := range batches {
+		if !s.stamp(o, f, p, clock) {
+			continue
+		}
+		if _, ok := byKey[p.key]; !ok {
+			keys = append(keys, p.key)
+			size += partition.RunHeaderLen
+		}
+		byKey[p.key] = append(byKey[p.key], p)
+		size += len(p.batch)
+		f.batches = append(f.batches, p)
+	}
+	if len(f.batches) == 0 {
+		return nil
+	}
+	blob := partition.AppendBlobHeader(make([]byte, 0, size), int32(o.term), clock)
+	for _, k := range keys {
+		length := 0
+		for _, p := range byKey[k] {
+			length += len(p.batch)
+		}
+		blob = partition.AppendRunHeader(blob, k, length)
+		for _, p := range byKey[k] {
+			blob = append(blob, p.batch...)
+			p.batch = nil
+		}
+	}
+	f.future = s.raft().Apply(blob, enqueueTimeout)
+	return f
+}
+
+// stamp gives a batch its offset and epoch; false if it is not to be written:
+// refused, or a copy of one that was.
+func (s *Shard) stamp(o *office, f *flight, p *pending, clock int64) bool {
+	h := o.head(p.key, s.set.Partition(p.key))
+	v := h.producers.Check(p.batch)
+	switch {
+	case v.Err != nil:
+		p.fail(v.Err)
+		return false
+	case v.Duplicate:
+		s.repeat(h, p, v.Base)
+		return false
+	}
+	b := p.batch
+	b.SetBaseOffset(h.next)
+	b.SetPartitionLeaderEpoch(int32(o.term))
+	p.base, p.head, h.next = h.next, h, b.NextOffset()
+	s.remember(h, f, b, clock)
+	return true
+}
+
+func (s *Shard) remember(h *head, f *flight, b recordbatch.Batch, clock int64) {
+	if b.ProducerID() < 0 {
+		return
+	}
+	h.producers.Add(b, clock)
+	s.flightMu.Lock()
+	h.inFlight[b.BaseOffset()] = f
+	s.flightMu.Unlock()
+}
+
+// repeat answers a copy of a batch as its first copy is answered: now if that
+// is committed, else with it.
+func (s *Shard) repeat(h *head, p *pending, base int64) {
+	p.base = base
+	s.flightMu.Lock()
+	f := h.inFlight[base]
+	if f != nil && !f.landed {
+		f.repeats = append(f.repeats, p)
+		s.flightMu.Unlock()
+		return
+	}
+	s.flightMu.Unlock()
+	if f != nil && f.err != nil {
+		p.fail(f.err)
+		return
+	}
+	p.answer(AppendResult{BaseOffset: base, LogStart: s.set.Partition(p.key).LogStart()})
+}
+
+// land waits for the flights in their order and answers their batches.
+func (s *Shard) land(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case f := <-s.flights:
+			err := f.future.Error()
+			if err == nil {
+				err, _ = f.future.Response().(error)
+			}
+			s.finish(f, proposeError(err))
+			<-s.flying
+		}
+	}
+}
+
+// finish answers all batches of a flight.
+func (s *Shard) finish(f *flight, err error) {
+	s.flightMu.Lock()
+	f.landed, f.err = true, err
+	repeats := f.repeats
+	if err == nil {
+		for _, p := range f.batches {
+			delete(p.head.inFlight, p.base)
+		}
+	}
+	s.flightMu.Unlock()
+	for _, p := range append(f.batches, repeats...) {
+		if err != nil {
+			p.fail(err)
+			continue
+		}
+		p.answer(AppendResult{BaseOffset: p.base, LogStart: s.set.Partition(p.key).LogStart()})
+	}
+	if err != nil {
+		// What comes next was stamped on top of this: the office is void. If
+		// this node still leads it takes it anew.
+		s.office.CompareAndSwap(f.office, nil)
+		select {
+		case s.retake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// proposeError turns Raft's error into what a client is told.
+func proposeError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, raft.ErrEnqueueTimeout):
+		return kerr.RequestTimedOut
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipLost),
+		errors.Is(err, raft.ErrLeadershipTransferInProgress), errors.Is(err, raft.ErrRaftShutdown),
+		errors.Is(err, raft.ErrAbortedByRestore), errors.Is(err, errRefused):
+		return kerr.NotLeaderForPartition
+	}
+	return err
+}

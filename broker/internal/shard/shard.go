@@ -1,0 +1,253 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/raft"
+
+	"lockstep/broker/internal/partition"
+	"lockstep/broker/internal/rafttransport"
+	"lockstep/broker/internal/shardlog"
+)
+
+// snapshotEvery is after how many bytes of blobs a snapshot is due: what a
+// restart has to replay at most.
+const snapshotEvery = 32 << 20
+
+// Options is what a shard needs to live.
+type Options struct {
+	ID       uint32
+	Node     int32
+	Replicas []int32 // ids of all its replicas, this node among them; the same on each
+	Dir      string
+	Sync     bool // fsync before acknowledging
+	Mux      *rafttransport.Mux
+	Machines map[byte]Machine // by kind of command; kinds 1 and 4 are the shard's own
+	Log      *slog.Logger
+	// Fatal is called when this replica cannot go on: its disk is broken, or
+	// the log holds what this version does not understand. The node must stop.
+	Fatal func(error)
+}
+
+// Shard is one Raft group and the partitions that live in it, on this node.
+type Shard struct {
+	id       uint32
+	node     int32
+	replicas []int32
+	mux      *rafttransport.Mux
+	machines map[byte]Machine
+	log      *slog.Logger
+	fail     func(error)
+
+	logStore  *shardlog.Log
+	snapshots *shardlog.SnapshotStore
+	set       *partition.Set
+
+	raftNow      atomic.Pointer[raft.Raft]
+	reset        chan struct{} // an installed snapshot wants Raft made anew
+	appliedIndex atomic.Uint64 // newest command applied
+	progress     signal        // appliedIndex has moved
+	lag          lagClock
+	watchers     watchers
+
+	sinceSnapshot int64 // bytes; the state machine's goroutine only
+	snapshotDue   chan struct{}
+
+	office   atomic.Pointer[office] // nil unless this node leads and is ready
+	retake   chan struct{}          // the office was given up though this node may lead
+	queue    *queue
+	flying   chan struct{} // one value for each flight
+	flights  chan *flight
+	flightMu sync.Mutex // guards inFlight of heads, and landed, err and repeats of flights
+}
+
+// Open recovers the shard from its directory: everything that this replica knew
+// to be committed is applied when it returns. Raft starts with Run.
+func Open(o Options) (*Shard, error) {
+	s := &Shard{
+		id: o.ID, node: o.Node, replicas: o.Replicas, mux: o.Mux, machines: o.Machines,
+		log: o.Log, fail: o.Fatal,
+		reset: make(chan struct{}, 1), snapshotDue: make(chan struct{}, 1), retake: make(chan struct{}, 1),
+		queue: newQueue(), flying: make(chan struct{}, maxFlights), flights: make(chan *flight, maxFlights),
+	}
+	var err error
+	s.logStore, err = shardlog.Open(shardlog.Options{
+		Dir: filepath.Join(o.Dir, strconv.Itoa(int(o.ID))), Sync: o.Sync, Logger: o.Log, CacheBytes: 4 << 20,
+		OnReset: func() { s.reset <- struct{}{} },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("shard %d: %w", o.ID, err)
+	}
+	s.set = partition.NewSet(sidecars{s.logStore})
+	if s.snapshots, err = shardlog.NewSnapshotStore(s.logStore); err == nil {
+		err = s.recover()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("shard %d: %w", o.ID, err), s.logStore.Close())
+	}
+	return s, nil
+}
+
+// recover restores the newest snapshot and replays what is known to be
+// committed after it.
+func (s *Shard) recover() error {
+	state, err := s.newestState()
+	if err != nil {
+		return err
+	}
+	if err := s.restoreState(state); err != nil {
+		return err
+	}
+	first, err := s.logStore.FirstIndex()
+	if err != nil {
+		return err
+	}
+	from, to := max(s.appliedIndex.Load()+1, first), s.logStore.Committed()
+	if first == 0 || from > to {
+		return nil
+	}
+	err = s.logStore.Replay(from, to, func(e *raft.Log) error {
+		own := *e
+		own.Data = append([]byte(nil), e.Data...) // machines may keep it
+		if err, failed := s.apply(&own).(error); failed && !errors.Is(err, errRefused) && e.Data[0] <= ownKind && e.Data[0] == partition.BlobKind {
+			return err
+		}
+		s.appliedIndex.Store(e.Index)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("replay entries %d to %d: %w", from, to, err)
+	}
+	s.set.Flush()
+	return nil
+}
+
+func (s *Shard) newestState() ([]byte, error) {
+	metas, err := s.snapshots.List()
+	if err != nil || len(metas) == 0 {
+		return nil, err
+	}
+	_, rc, err := s.snapshots.Open(metas[0].ID)
+	if err != nil {
+		return nil, fmt.Errorf("open snapshot %s: %w", metas[0].ID, err)
+	}
+	defer rc.Close()
+	r, err := shardlog.StateReader(rc)
+	if err != nil {
+		return nil, fmt.Errorf("read snapshot %s: %w", metas[0].ID, err)
+	}
+	return io.ReadAll(r)
+}
+
+// Run takes part in the Raft group until ctx ends, and then closes the shard.
+func (s *Shard) Run(ctx context.Context) error {
+	for {
+		again, err := s.runRaft(ctx)
+		if err != nil || !again {
+			return errors.Join(err, s.logStore.Close())
+		}
+		s.log.Info("starting Raft anew on an installed snapshot")
+		s.logStore.ClearReset()
+	}
+}
+
+// runRaft runs one life of Raft; again is true when the next has to follow.
+func (s *Shard) runRaft(ctx context.Context) (again bool, err error) {
+	r, err := s.startRaft()
+	if err != nil {
+		return false, fmt.Errorf("shard %d: start Raft: %w", s.id, err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var loops sync.WaitGroup
+	for _, loop := range []func(context.Context){s.lead, s.sequence, s.land, s.balance, s.monitor, s.snapshot} {
+		loops.Go(func() { loop(ctx) })
+	}
+	select {
+	case <-ctx.Done():
+	case <-s.reset:
+		again = true
+	}
+	stopped := r.Shutdown()
+	err = errors.Join(s.transport().Close(), stopped.Error())
+	cancel()
+	loops.Wait()
+	s.failFlights()
+	return again, err
+}
+
+// failFlights answers what was in flight when Raft stopped: the futures have
+// failed by then.
+func (s *Shard) failFlights() {
+	for {
+		select {
+		case f := <-s.flights:
+			s.finish(f, proposeError(f.future.Error()))
+			<-s.flying
+		default:
+			return
+		}
+	}
+}
+
+// snapshot takes a snapshot whenever one is due.
+func (s *Shard) snapshot(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.snapshotDue:
+		}
+		if err := s.raft().Snapshot().Error(); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) && ctx.Err() == nil {
+			s.log.Warn("snapshot failed", "error", err)
+		}
+	}
+}
+
+// raft is the present life of Raft; nil before the first.
+func (s *Shard) raft() *raft.Raft { return s.raftNow.Load() }
+
+func (s *Shard) transport() *rafttransport.ShardTransport { return s.mux.Shard(s.id) }
+
+// ID returns the shard's number, 0 to the number of shards less one.
+func (s *Shard) ID() uint32 { return s.id }
+
+// Replicas lists the node ids of the shard's replicas, ascending.
+func (s *Shard) Replicas() []int32 { return s.replicas }
+
+// Partition returns this replica's view of k, creating an empty one for a
+// partition that has no records yet.
+func (s *Shard) Partition(k partition.Key) *partition.Partition { return s.set.Partition(k) }
+
+func serverID(node int32) raft.ServerID { return raft.ServerID(strconv.Itoa(int(node))) }
+
+// sidecars lets partitions read sidecars in one call.
+type sidecars struct{ *shardlog.Log }
+
+// ReadSidecar implements partition.Log.
+func (l sidecars) ReadSidecar(segment uint64, name string, off int64, n int) ([]byte, error) {
+	f, err := l.OpenSidecar(segment, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if n < 0 {
+		size, err := f.Size()
+		if err != nil {
+			return nil, err
+		}
+		n = int(size - off)
+	}
+	data := make([]byte, n)
+	if _, err := f.ReadAt(data, off); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return data, nil
+}
