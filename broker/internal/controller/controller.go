@@ -1,0 +1,139 @@
+package controller
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"lockstep/broker/internal/config"
+	"lockstep/broker/internal/partition"
+	"lockstep/broker/internal/rafttransport"
+	"lockstep/broker/internal/shard"
+)
+
+// Options is what a controller works with.
+type Options struct {
+	Self    Broker // this node, as it registers
+	Config  *config.Config
+	Machine *Machine
+	Shard   *shard.Shard // shard 0
+	Mux     *rafttransport.Mux
+	Nodes   int // number of nodes in the cluster
+	Log     *slog.Logger
+}
+
+// Controller is this node's replica of the cluster's metadata. Reads are
+// local and lock-free snapshots; changes go to the leader of shard 0, wherever
+// it is, and return once this node has applied them.
+type Controller struct {
+	Options
+
+	waiting sync.Mutex // guards applied
+	applied chan struct{}
+
+	producers struct {
+		sync.Mutex
+		next, end int64 // ids of this node's block
+	}
+}
+
+// New returns a controller; Run makes it live.
+func New(o Options) *Controller {
+	c := &Controller{Options: o, applied: make(chan struct{})}
+	o.Mux.Handle(ServicePropose, c.servePropose)
+	return c
+}
+
+// Topic returns a topic by its name; nil when there is none.
+func (c *Controller) Topic(name string) *Topic { return c.Machine.now.Load().Topics[name] }
+
+// TopicByID returns a topic by its id; nil when there is none.
+func (c *Controller) TopicByID(id partition.TopicID) *Topic { return c.Machine.now.Load().byID[id] }
+
+// Topics returns all topics, by name.
+func (c *Controller) Topics() []*Topic {
+	s := c.Machine.now.Load()
+	all := make([]*Topic, 0, len(s.Topics))
+	for _, t := range s.Topics {
+		all = append(all, t)
+	}
+	slices.SortFunc(all, func(a, b *Topic) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Deleted reports whether a topic is known to have been deleted.
+func (c *Controller) Deleted(id partition.TopicID) bool { return c.Machine.now.Load().Deleted[id] }
+
+// Brokers returns all registered brokers, ascending by id.
+func (c *Controller) Brokers() []Broker {
+	s := c.Machine.now.Load()
+	all := make([]Broker, 0, len(s.Brokers))
+	for _, b := range s.Brokers {
+		b.Alive = b.ID == c.Self.ID || time.Since(c.Mux.Contact(b.ID)) < c.Config.Lease
+		all = append(all, b)
+	}
+	slices.SortFunc(all, func(a, b Broker) int { return int(a.ID) - int(b.ID) })
+	return all
+}
+
+// ClusterID is stable for the cluster's life; "" until known.
+func (c *Controller) ClusterID() string { return c.Machine.now.Load().ClusterID }
+
+// ControllerID is the node that leads shard 0, -1 when unknown.
+func (c *Controller) ControllerID() int32 { return c.Shard.Status().Leader }
+
+// Registered reports whether the cluster knows this node by its present
+// addresses and has an id.
+func (c *Controller) Registered() bool {
+	s := c.Machine.now.Load()
+	return s.Brokers[c.Self.ID] == c.Self && s.ClusterID != ""
+}
+
+// Run keeps this node registered and wakes who waits for a change, until ctx
+// ends.
+func (c *Controller) Run(ctx context.Context) error {
+	retry := time.NewTicker(200 * time.Millisecond)
+	defer retry.Stop()
+	for {
+		if !c.Registered() {
+			c.register(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.Machine.changed:
+			c.waiting.Lock()
+			close(c.applied)
+			c.applied = make(chan struct{})
+			c.waiting.Unlock()
+		case <-retry.C:
+			if c.Registered() {
+				retry.Reset(5 * time.Second)
+			}
+		}
+	}
+}
+
+// register proposes this node's addresses, and an id for a cluster without.
+// It is tried again until it shows.
+func (c *Controller) register(ctx context.Context) {
+	if c.ControllerID() < 0 {
+		return
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		if c.ClusterID() == "" {
+			if _, err := c.propose(ctx, command{Form: &formCluster{ID: newClusterID()}}); err != nil {
+				c.Log.Debug("form the cluster", "error", err)
+				return
+			}
+		}
+		if _, err := c.propose(ctx, command{Register: &c.Self}); err != nil {
+			c.Log.Debug("register this node", "error", err)
+		}
+	}()
+}
