@@ -1,6 +1,7 @@
 package shardlog
 
 import (
+	"errors"
 	"path/filepath"
 
 	"lockstep/broker/internal/vfs"
@@ -44,9 +45,11 @@ func (p *spares) beginPreparing() bool {
 // prepare writes a spare file full of zeros.
 func (l *Log) prepare(path string) {
 	err := l.writeZeros(path)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrClosed) {
 		l.opts.Logger.Warn("no spare segment prepared", "file", path, "err", err)
-		l.fs.Remove(path) // best effort: Open would do it too
+	}
+	if err != nil {
+		l.fs.Remove(path) // best effort: what is left is a spare for the next Open
 	}
 	p := &l.spares
 	p.mu.Lock()

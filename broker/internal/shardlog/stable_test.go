@@ -67,12 +67,23 @@ func TestStableStoreCrash(t *testing.T) {
 					acked = tried
 				}
 			}
+			seen := ""
+			if seed%2 == 0 { // a process in between acts on what it finds
+				mem = mem.Kill()
+				if s, err = openStable(mem, testDir); err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+				seen, _ = s.get([]byte("k"))
+			}
 			mem = mem.Crash(rng)
 			s, err = openStable(mem, testDir)
 			if err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
 			v, _ := s.get([]byte("k"))
+			if seed%2 == 0 && v != seen {
+				t.Fatalf("seed %d: found %q, then %q", seed, seen, v)
+			}
 			if got := append([]byte(v), 0)[0]; uint64(got) != acked && uint64(got) != tried {
 				t.Fatalf("seed %d: found %d, acknowledged was %d, tried %d", seed, got, acked, tried)
 			} else {
