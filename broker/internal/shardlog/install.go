@@ -262,7 +262,9 @@ func (in *install) commit() (reset bool, err error) {
 		return false, l.fail(err)
 	}
 	reset = !agrees && last >= in.index
-	l.resetPending = reset
+	// The old Raft still believes in its entries if another snapshot comes
+	// before it is made anew.
+	l.resetPending = l.resetPending || reset
 	l.replace(in.segs)
 	in.segs = nil
 	return reset, nil

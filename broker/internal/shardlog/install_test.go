@@ -132,6 +132,24 @@ func TestInstall(t *testing.T) {
 	}
 }
 
+// A second snapshot does not make the old Raft fit to append.
+func TestInstallTwiceBeforeReset(t *testing.T) {
+	from := leaderLog(t, 40)
+	l := mustOpen(t, testOptions(vfs.NewMem()))
+	to := mustSnapshots(t, l)
+	store(t, l, append(entries(1, 20, 1, 300), entries(21, 95, 2, 300)...)...)
+	if err := send(from, to); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(persist(from, 80, 1), send(from, to)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.StoreLog(entry(96, 2, 1)); !errors.Is(err, ErrResetPending) {
+		t.Fatalf("the old Raft appended: %v", err)
+	}
+	wantBounds(t, l, 31, 80)
+}
+
 // A leader whose log begins after its snapshot sends only the state.
 func TestInstallWithoutLog(t *testing.T) {
 	l := mustOpen(t, testOptions(vfs.NewMem()))
