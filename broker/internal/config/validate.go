@@ -1,0 +1,43 @@
+package config
+
+import (
+	"fmt"
+	"net"
+)
+
+// maxShards is the most Raft groups that a cluster can have.
+const maxShards = 256
+
+// Validate returns what makes no sense, in words that name the setting.
+func (c *Config) Validate() error {
+	switch {
+	case c.NodeID < 1:
+		return fmt.Errorf("--node-id %d: use 1 or more", c.NodeID)
+	case c.DataDir == "":
+		return fmt.Errorf("--data-dir is empty: name a directory")
+	case c.Shards < 1 || c.Shards > maxShards:
+		return fmt.Errorf("--shards %d: use 1 to %d", c.Shards, maxShards)
+	case c.ReadConsistency != "committed" && c.ReadConsistency != "linearizable":
+		return fmt.Errorf("--read-consistency %q: use committed or linearizable", c.ReadConsistency)
+	case c.Lease <= 0 || c.LagMaxTime <= 0:
+		return fmt.Errorf("--lease and --replica-lag-max must be above zero")
+	case c.DefaultPartitions < 1:
+		return fmt.Errorf("--default-partitions %d: use 1 or more", c.DefaultPartitions)
+	case c.MaxMessageBytes < 1024 || c.MaxRequestBytes < c.MaxMessageBytes:
+		return fmt.Errorf("--max-message-bytes %d and --max-request-bytes %d: a request must have room for a batch of at least 1024 bytes", c.MaxMessageBytes, c.MaxRequestBytes)
+	}
+	if _, ok := c.Peers[c.NodeID]; len(c.Peers) > 0 && !ok {
+		return fmt.Errorf("--peers does not name this node, %d: all nodes must be named alike on each", c.NodeID)
+	}
+	for id, addr := range c.Peers {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return fmt.Errorf("--peers: address of node %d: use host:port: %w", id, err)
+		}
+	}
+	for name, addr := range map[string]string{"listeners": c.Listen, "raft-addr": c.RaftListen} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return fmt.Errorf("--%s: use host:port: %w", name, err)
+		}
+	}
+	return nil
+}
