@@ -73,7 +73,7 @@ type Coordinator struct {
 	poke    chan struct{} // makes Run look now
 	closing context.Context
 	close   context.CancelFunc
-	tasks   sync.WaitGroup // proposals of stores, and Run
+	tasks   sync.WaitGroup // proposals of stores
 }
 
 // NewCoordinator returns the coordinator of the groups in a shard, whose
@@ -102,8 +102,8 @@ func NewCoordinator(m *Machine, s Shard, o Options) *Coordinator {
 	return c
 }
 
-// Close ends Run and whatever waits here, and returns when all goroutines have
-// ended.
+// Close ends Run and whatever waits here, and returns when what the
+// coordinator has begun has ended.
 func (c *Coordinator) Close() {
 	c.close()
 	c.resign() // no office, no more tasks
@@ -111,10 +111,10 @@ func (c *Coordinator) Close() {
 }
 
 // Run takes office and leaves it as the shard's leadership comes and goes, and
-// watches over deadlines. It returns when ctx ends or Close is called.
+// watches over deadlines. It returns when ctx ends or Close is called, closed.
+// Call it once.
 func (c *Coordinator) Run(ctx context.Context) {
-	c.tasks.Add(1)
-	defer c.tasks.Done()
+	defer c.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := context.AfterFunc(c.closing, cancel)
@@ -122,7 +122,6 @@ func (c *Coordinator) Run(ctx context.Context) {
 	w := partition.NewWatcher()
 	c.shard.Watch(w)
 	defer c.shard.Unwatch(w)
-	defer c.resign()
 	for {
 		next := c.step(ctx)
 		select {

@@ -31,7 +31,7 @@ func (c *Coordinator) drain(g *group, epoch int32) {
 		c.mu.Unlock()
 		err := c.propose(c.closing, next.cmd)
 		if err != nil {
-			c.Log.Warn("group's state not stored", "group", g.id, "generation", next.cmd.generation(), "err", err)
+			c.Log.Warn("group's state not stored", "group", g.id, "err", err)
 		}
 		c.mu.Lock()
 		g.stores = g.stores[1:]
