@@ -25,19 +25,23 @@ type Topic struct {
 // topicWithin bounds the creation of a topic until all nodes know of it.
 const topicWithin = 30 * time.Second
 
-// every calls try until it succeeds or ctx ends.
+// every calls try until it succeeds or ctx ends; the error then tells of the last try that ctx did not cut short.
 func every(ctx context.Context, pause time.Duration, try func() error) error {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
+	var last error
 	for {
 		err := try()
 		if err == nil {
 			return nil
 		}
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%w (last: %w)", ctx.Err(), err)
+			return fmt.Errorf("%w (last: %w)", ctx.Err(), last)
 		}
 	}
 }
