@@ -6,6 +6,7 @@ import (
 
 	"lockstep/broker/internal/config"
 	"lockstep/broker/internal/controller"
+	"lockstep/broker/internal/group"
 	"lockstep/broker/internal/metrics"
 	"lockstep/broker/internal/shard"
 )
@@ -14,7 +15,8 @@ import (
 type Deps struct {
 	Config     *config.Config
 	Controller *controller.Controller
-	Shards     []*shard.Shard // by id; every node has a replica of every shard
+	Shards     []*shard.Shard       // by id; every node has a replica of every shard
+	Groups     []*group.Coordinator // by shard id
 	// Forward sends a whole Kafka request (header and body, without the
 	// length prefix) to another node's handlers and returns its response
 	// likewise. The request is answered there as on the normal listener.
