@@ -18,6 +18,9 @@ type cluster interface {
 	ClusterID() string
 	ControllerID() int32
 	CreateTopic(ctx context.Context, s controller.TopicSpec) (*controller.Topic, error)
+	DeleteTopic(ctx context.Context, id partition.TopicID) error
+	CreatePartitions(ctx context.Context, topic string, total int32) error
+	AlterConfigs(ctx context.Context, topic string, set map[string]*string) error
 	AllocateProducerID(ctx context.Context) (int64, error)
 }
 
@@ -31,6 +34,7 @@ type replica interface {
 	LogEnd(k partition.Key) int64
 	Append(ctx context.Context, k partition.Key, b recordbatch.Batch, done func(shard.AppendResult))
 	ReadIndex(ctx context.Context) error
+	DeleteRecords(ctx context.Context, k partition.Key, offset int64) (int64, error)
 	Log(k partition.Key) partitionLog
 	Watch(w *partition.Watcher)
 	Unwatch(w *partition.Watcher)
