@@ -8,6 +8,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,7 +19,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/urfave/cli/v3"
+	"github.com/peterbourgon/ff/v3"
 
 	"lockstep/broker/internal/config"
 	"lockstep/broker/internal/node"
@@ -29,7 +31,7 @@ var version = "dev"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := command().Run(ctx, os.Args); err != nil {
+	if err := command(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintf(os.Stderr, "lockstep: %s\n", oneLine(err))
 		os.Exit(1)
 	}
@@ -38,32 +40,31 @@ func main() {
 // oneLine folds joined errors, so that what is wrong is one line to grep for.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
-func command() *cli.Command {
+// command does what the arguments say: start a node, or ask one for its health.
+func command(ctx context.Context, args []string) error {
 	cfg := config.Default()
 	raw := &texts{}
-	flags := settings(cfg, raw)
-	cli.VersionPrinter = func(c *cli.Command) { fmt.Fprintln(c.Root().Writer, version) }
-	return &cli.Command{
-		Name:            "lockstep",
-		Usage:           "a Kafka-protocol broker, replicated with Raft, whose followers serve reads",
-		Version:         version,
-		Flags:           flags,
-		HideHelpCommand: true,
-		OnUsageError:    func(_ context.Context, _ *cli.Command, err error, _ bool) error { return err },
-		Action: func(ctx context.Context, c *cli.Command) error {
-			if c.Args().Present() {
-				return fmt.Errorf("%q is not a command: run without arguments to start a node, or see --help", c.Args().First())
-			}
-			return run(ctx, cfg, raw)
-		},
-		Commands: []*cli.Command{{
-			Name:  "health",
-			Usage: "ask the node on this machine whether it is ready; the exit status tells",
-			Action: func(ctx context.Context, _ *cli.Command) error {
-				return health(ctx, cfg.HTTPListen)
-			},
-		}},
+	flags, showVersion := settings(cfg, raw)
+	err := ff.Parse(flags, args, ff.WithEnvVarPrefix("LOCKSTEP"))
+	if errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(os.Stdout)
+		fmt.Print(usage)
+		flags.PrintDefaults()
+		return nil
 	}
+	if err != nil {
+		return fmt.Errorf("%w (see --help)", err)
+	}
+	switch {
+	case *showVersion:
+		fmt.Println(version)
+		return nil
+	case flags.NArg() == 0:
+		return run(ctx, cfg, raw)
+	case flags.Arg(0) == "health":
+		return health(ctx, cfg.HTTPListen)
+	}
+	return fmt.Errorf("%q is not a command: run without arguments to start a node, or see --help", flags.Arg(0))
 }
 
 func run(ctx context.Context, cfg *config.Config, raw *texts) error {

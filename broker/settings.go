@@ -1,11 +1,11 @@
 package main
 
 import (
+	"flag"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
-
-	"github.com/urfave/cli/v3"
 
 	"lockstep/broker/internal/config"
 )
@@ -13,47 +13,64 @@ import (
 // texts are settings that are written otherwise than they are kept.
 type texts struct{ peers, fsync string }
 
+const usage = `lockstep: a Kafka-protocol broker, replicated with Raft, whose followers serve reads
+
+  lockstep [flags]    start a node; with no flags it is one complete broker
+  lockstep health     ask the node on this machine whether it is ready; the exit status tells
+
+Each flag is also an environment variable: --data-dir is LOCKSTEP_DATA_DIR.
+
+`
+
 // settings are all flags, which write into c and t. The variable of a flag has
 // its name, in capitals, after LOCKSTEP_.
-func settings(c *config.Config, t *texts) []cli.Flag {
-	env := func(name string) cli.ValueSourceChain {
-		return cli.EnvVars("LOCKSTEP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
+func settings(c *config.Config, t *texts) (flags *flag.FlagSet, version *bool) {
+	fs := flag.NewFlagSet("lockstep", flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // what is wrong is told in one line
+	fs.Usage = func() {}
+	fs.Var(int32Value{&c.NodeID}, "node-id", "this node's `id`, 1 or more")
+	fs.StringVar(&c.DataDir, "data-dir", c.DataDir, "`directory` where the data lies; made when missing")
+	fs.StringVar(&c.Rack, "rack", c.Rack, "where this node stands; consumers with the same client.rack read from it")
+	fs.StringVar(&c.Listen, "listeners", c.Listen, "`address` of the Kafka listener")
+	fs.StringVar(&c.Advertised, "advertised-listeners", c.Advertised, "`address` that clients are told (default: as --listeners, with localhost for all interfaces)")
+	fs.StringVar(&c.LocalListen, "local-listeners", c.LocalListen, "`address` of the local-read listener, for clients without racks; empty for none")
+	fs.StringVar(&c.AdvertisedLocal, "advertised-local-listeners", c.AdvertisedLocal, "`address` that its clients are told")
+	fs.StringVar(&c.RaftListen, "raft-addr", c.RaftListen, "`address` that other nodes dial")
+	fs.StringVar(&c.HTTPListen, "http-addr", c.HTTPListen, "`address` of health, metrics and replica state; empty for none")
+	fs.StringVar(&t.peers, "peers", "", "all `nodes` as this one dials them: 1@host:19092,2@host:19093,3@host:19094; empty: a cluster of one")
+	fs.IntVar(&c.Shards, "shards", c.Shards, "Raft groups in the cluster, 1 to 256; fixed when it forms")
+	fs.StringVar(&t.fsync, "fsync", "always", "`always`: on disk before it is acknowledged; os: left to the page cache")
+	fs.BoolVar(&c.FetchFromFollower, "fetch-from-followers", c.FetchFromFollower, "followers serve reads")
+	fs.StringVar(&c.ReadConsistency, "read-consistency", c.ReadConsistency, "of reads from followers: `committed` or linearizable")
+	fs.BoolVar(&c.CutOffEmpty, "cut-off-empty", c.CutOffEmpty, "a follower that is cut off answers readers who want more with nothing, instead of an error")
+	fs.DurationVar(&c.Lease, "lease", c.Lease, "after how long unheard a leader, or a node, counts as gone")
+	fs.DurationVar(&c.LagMaxTime, "replica-lag-max", c.LagMaxTime, "how long a follower may be behind before readers are sent away from it")
+	fs.Uint64Var(&c.LagMaxEntries, "replica-lag-max-entries", c.LagMaxEntries, "and how many Raft entries")
+	fs.Var(int32Value{&c.DefaultPartitions}, "default-partitions", "`number` of partitions of topics that ask for none")
+	fs.BoolVar(&c.AutoCreateTopics, "auto-create-topics", c.AutoCreateTopics, "make a topic when a client first asks for it")
+	fs.Var(int32Value{&c.MaxMessageBytes}, "max-message-bytes", "largest record batch, in `bytes`")
+	fs.Var(int32Value{&c.MaxRequestBytes}, "max-request-bytes", "largest request, in `bytes`")
+	fs.StringVar(&c.Log, "log", c.Log, "`level`, also by component: info,shard=debug")
+	return fs, fs.Bool("version", false, "print the version and exit")
+}
+
+// int32Value is a flag.Value.
+type int32Value struct{ to *int32 }
+
+func (v int32Value) String() string {
+	if v.to == nil {
+		return ""
 	}
-	text := func(name string, to *string, usage string) cli.Flag {
-		return &cli.StringFlag{Name: name, Usage: usage, Value: *to, Destination: to, Sources: env(name)}
+	return strconv.Itoa(int(*v.to))
+}
+
+func (v int32Value) Set(s string) error {
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err != nil {
+		return fmt.Errorf("%q is not a number from -2147483648 to 2147483647", s)
 	}
-	number := func(name string, to *int32, usage string) cli.Flag {
-		return &cli.Int32Flag{Name: name, Usage: usage, Value: *to, Destination: to, Sources: env(name)}
-	}
-	truth := func(name string, to *bool, usage string) cli.Flag {
-		return &cli.BoolFlag{Name: name, Usage: usage, Value: *to, Destination: to, Sources: env(name)}
-	}
-	t.fsync = "always"
-	return []cli.Flag{
-		number("node-id", &c.NodeID, "this node's id, 1 or more"),
-		text("data-dir", &c.DataDir, "where the data lies; made when missing"),
-		text("rack", &c.Rack, "where this node stands; consumers with the same client.rack read from it"),
-		text("listeners", &c.Listen, "address of the Kafka listener"),
-		text("advertised-listeners", &c.Advertised, "the address clients are told (default: as --listeners, with localhost for all interfaces)"),
-		text("local-listeners", &c.LocalListen, `address of the local-read listener, for clients without racks; "" for none`),
-		text("advertised-local-listeners", &c.AdvertisedLocal, "the address its clients are told"),
-		text("raft-addr", &c.RaftListen, "address that other nodes dial"),
-		text("http-addr", &c.HTTPListen, `address of health, metrics and replica state; "" for none`),
-		text("peers", &t.peers, "all nodes as this one dials them: 1@host:19092,2@host:19093,3@host:19094; empty: a cluster of one"),
-		&cli.IntFlag{Name: "shards", Usage: "Raft groups in the cluster, 1 to 256; fixed when it forms", Value: c.Shards, Destination: &c.Shards, Sources: env("shards")},
-		text("fsync", &t.fsync, "always: on disk before it is acknowledged; os: left to the page cache"),
-		truth("fetch-from-followers", &c.FetchFromFollower, "followers serve reads"),
-		text("read-consistency", &c.ReadConsistency, "of reads from followers: committed or linearizable"),
-		truth("cut-off-empty", &c.CutOffEmpty, "a follower that is cut off answers readers who want more with nothing, instead of an error"),
-		&cli.DurationFlag{Name: "lease", Usage: "after how long unheard a leader, or a node, counts as gone", Value: c.Lease, Destination: &c.Lease, Sources: env("lease")},
-		&cli.DurationFlag{Name: "replica-lag-max", Usage: "how long a follower may be behind before readers are sent away from it", Value: c.LagMaxTime, Destination: &c.LagMaxTime, Sources: env("replica-lag-max")},
-		&cli.Uint64Flag{Name: "replica-lag-max-entries", Usage: "and how many Raft entries", Value: c.LagMaxEntries, Destination: &c.LagMaxEntries, Sources: env("replica-lag-max-entries")},
-		number("default-partitions", &c.DefaultPartitions, "of topics that ask for no number"),
-		truth("auto-create-topics", &c.AutoCreateTopics, "make a topic when a client first asks for it"),
-		number("max-message-bytes", &c.MaxMessageBytes, "largest record batch"),
-		number("max-request-bytes", &c.MaxRequestBytes, "largest request"),
-		text("log", &c.Log, "level, also by component: info,shard=debug"),
-	}
+	*v.to = int32(n)
+	return nil
 }
 
 // parse checks the settings and fills in those that are not kept as written.
