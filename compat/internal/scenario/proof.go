@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"lockstep/compat/internal/cluster"
@@ -85,12 +86,23 @@ func (c *Cell) AwaitTraffic(ctx context.Context, w Window, atLeast map[cluster.E
 			got := now[e].Down - w.traffic[e].Down
 			down += got
 			if got < want {
-				err = fmt.Errorf("%d bytes came down %s, not the %d of the batches read", got, e, want)
+				err = fmt.Errorf("%d bytes came down %s, not the %d of the batches read; down all edges: %s", got, e, want, w.allDown(now))
 			}
 		}
 		return err
 	})
 	return down, err
+}
+
+// allDown tells what has come down which clients' edge since the window.
+func (w Window) allDown(now map[cluster.Edge]cluster.Traffic) string {
+	var parts []string
+	for _, e := range cluster.Edges() {
+		if d := now[e].Down - w.traffic[e].Down; !e.Peer() && d != 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", e, d))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // countedWithin is how long toxiproxy may take to count a connection that has ended.
