@@ -40,6 +40,10 @@ build_image "$LOCKSTEP_IMAGE" docker/broker.Dockerfile .build/image/broker
 build_image "$TOXIPROXY_IMAGE" docker/toxiproxy.Dockerfile .build/image/toxiproxy
 
 bytes=$(docker image inspect -f '{{.Size}}' "$LOCKSTEP_IMAGE")
-[ "$bytes" -le "$max_broker_bytes" ] ||
-  die 1 "$LOCKSTEP_IMAGE has $bytes bytes, more than the $max_broker_bytes promised." \
-    'What came in: go version -m .build/image/broker/lockstep'
+if [ "$bytes" -gt "$max_broker_bytes" ]; then
+  what="$LOCKSTEP_IMAGE has $bytes bytes, more than the $max_broker_bytes promised."
+  hint='What came in: go version -m .build/image/broker/lockstep'
+  # A reason to stop a change from landing, not to stop somebody from trying it.
+  [ "${CI:-}" != true ] || die 1 "$what" "$hint"
+  printf 'warning: %s\n         %s\n' "$what" "$hint" >&2
+fi
