@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math"
@@ -9,6 +11,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+
+	"lockstep/broker/internal/shardlog"
 )
 
 // Raft's timers. A leader's death is noticed after one to two heartbeat
@@ -60,7 +64,7 @@ func (s *Shard) startRaft() (*raft.Raft, error) {
 		}
 	}
 	s.logStore.HeadersOnly(true) // NewRaft looks at every entry above the snapshot
-	r, err := raft.NewRaft(c, fsm{s}, s.logStore, s.logStore, s.snapshots, t)
+	r, err := raft.NewRaft(c, fsm{s}, watchedLog{s.logStore, s.fail}, s.logStore, s.snapshots, t)
 	s.logStore.HeadersOnly(false)
 	if err != nil {
 		return nil, err
@@ -92,4 +96,23 @@ func (w raftLines) Write(p []byte) (int, error) {
 		w.log.Debug(text)
 	}
 	return len(p), nil
+}
+
+// watchedLog stops the node when the disk has failed: Raft itself would go on,
+// and be elected again and again by peers that do not know.
+type watchedLog struct {
+	*shardlog.Log
+	fail func(error)
+}
+
+// StoreLog implements raft.LogStore.
+func (l watchedLog) StoreLog(e *raft.Log) error { return l.StoreLogs([]*raft.Log{e}) }
+
+// StoreLogs implements raft.LogStore.
+func (l watchedLog) StoreLogs(entries []*raft.Log) error {
+	err := l.Log.StoreLogs(entries)
+	if errors.Is(err, shardlog.ErrFailed) {
+		l.fail(fmt.Errorf("the disk has failed; check it and start this node again: %w", err))
+	}
+	return err
 }
