@@ -22,9 +22,11 @@ import (
 // leader -1. A topic that does not exist is created if the client and the
 // configuration allow it, and the answer waits until it has leaders.
 //
-// On the local-read listener this node is the leader of every partition, in
-// epoch -1, so that clients neither look for another nor fence this one, and
-// the controller; brokers are named by their local-read endpoints.
+// On the local-read listener this node is all there is: the only broker, the
+// controller, and the only replica and leader of every partition, in epoch -1,
+// so that clients neither look for another nor fence this one. Were others
+// named, a client would sooner or later ask one of them for metadata, take its
+// word for who leads, and read from there.
 //
 // Version 1 brings controller and racks, and tells null (all topics) from
 // empty (none); 4 auto-creation as the client's choice (before, it always
@@ -54,7 +56,7 @@ func (a *API) metadata(ctx context.Context, req *Request, body *kmsg.MetadataReq
 	resp.ControllerID = a.controllerFor(req)
 	for _, b := range a.cluster.Brokers() {
 		e, ok := endpoint(b, req.Listener)
-		if !b.Alive || !ok {
+		if !b.Alive || !ok || req.Listener == Local && b.ID != a.Config.NodeID {
 			continue
 		}
 		rb := kmsg.NewMetadataResponseBroker()
@@ -162,6 +164,11 @@ func (a *API) topicMetadata(req *Request, t *controller.Topic) kmsg.MetadataResp
 func (a *API) partitionMetadata(req *Request, p int32, s replica, alive map[int32]bool) kmsg.MetadataResponseTopicPartition {
 	rp := kmsg.NewMetadataResponseTopicPartition()
 	rp.Partition = p
+	if req.Listener == Local {
+		self := []int32{a.Config.NodeID}
+		rp.Replicas, rp.ISR, rp.Leader, rp.LeaderEpoch = self, self, a.Config.NodeID, -1
+		return rp
+	}
 	rp.Replicas = s.Replicas()
 	st := s.Status()
 	behind := a.behind(s, st)
@@ -174,8 +181,6 @@ func (a *API) partitionMetadata(req *Request, p int32, s replica, alive map[int3
 		}
 	}
 	switch {
-	case req.Listener == Local:
-		rp.Leader, rp.LeaderEpoch = a.Config.NodeID, -1
 	case st.Leader >= 0 && alive[st.Leader]:
 		rp.Leader, rp.LeaderEpoch = st.Leader, st.Epoch
 	default:
