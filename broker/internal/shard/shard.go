@@ -22,6 +22,14 @@ import (
 // restart has to replay at most.
 const snapshotEvery = 32 << 20
 
+// segmentBytes is the size of the log's segments: what a new shard takes on
+// disk, and how finely retention can give space back. cacheBytes is how much of
+// the newest entries stays in memory, for followers and for readers at the end.
+const (
+	segmentBytes = 32 << 20
+	cacheBytes   = 4 << 20
+)
+
 // Options is what a shard needs to live.
 type Options struct {
 	ID       uint32
@@ -80,7 +88,7 @@ func Open(o Options) (*Shard, error) {
 	}
 	var err error
 	s.logStore, err = shardlog.Open(shardlog.Options{
-		Dir: filepath.Join(o.Dir, strconv.Itoa(int(o.ID))), Sync: o.Sync, Logger: o.Log, CacheBytes: 4 << 20,
+		Dir: filepath.Join(o.Dir, strconv.Itoa(int(o.ID))), Sync: o.Sync, Logger: o.Log, SegmentBytes: segmentBytes, CacheBytes: cacheBytes,
 		OnReset: func() { s.reset <- struct{}{} },
 	})
 	if err != nil {
