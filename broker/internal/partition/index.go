@@ -100,7 +100,7 @@ func encodeIndex(segment uint64, parts map[Key]*Partition) ([]byte, map[Key]seal
 	for _, k := range keys {
 		p := parts[k]
 		ref := sealedRuns{
-			segment: segment, first: p.runs[0].base, end: p.hw.Load(),
+			segment: segment, first: p.runs[0].base, end: p.end,
 			maxTS: maxTimestamp(p.runs), position: position, count: uint32(len(p.runs)),
 		}
 		refs[k] = ref

@@ -39,6 +39,7 @@ type Partition struct {
 	mu        sync.RWMutex // guards what follows; written only by Set's one applying goroutine
 	sealed    []sealedRuns // oldest first, all before runs
 	runs      []run
+	end       int64 // after the last of sealed and runs: the high watermark, save in Reindex
 	epochs    []epochStart
 	producers Producers
 
@@ -98,6 +99,9 @@ func (p *Partition) Read(offset int64, maxBytes int, atLeastOne bool) ([]byte, e
 		}
 		if c.full {
 			break
+		}
+		if c.next <= offset {
+			return nil, fmt.Errorf("read offset %d of %s: the run that should hold it ends at %d", offset, p.key, c.next)
 		}
 		offset = c.next
 	}
@@ -189,15 +193,33 @@ func (p *Partition) EpochEnd(epoch int32) (int32, int64) {
 }
 
 // EndAt is the offset after the newest record at or below a Raft index: what
-// a replica that has acknowledged that index holds of this partition.
+// a replica that has acknowledged that index holds of this partition. It may
+// be less than that when the index of a sealed segment cannot be read.
 func (p *Partition) EndAt(index uint64) int64 {
 	p.mu.RLock()
-	defer p.mu.RUnlock()
-	i := sort.Search(len(p.runs), func(i int) bool { return p.runs[i].index > index })
-	if i == len(p.runs) {
-		return p.hw.Load()
+	sealed, runs, end := p.sealed, p.runs, p.hw.Load()
+	p.mu.RUnlock()
+	if len(sealed) == 0 || len(runs) > 0 && index >= runs[0].index {
+		return endAt(runs, index, end)
 	}
-	return p.runs[i].base
+	i := sort.Search(len(sealed), func(i int) bool { return sealed[i].segment > index })
+	if i == 0 {
+		return sealed[0].first
+	}
+	old, err := p.cache.load(p.log, sealed[i-1])
+	if err != nil {
+		return sealed[i-1].first
+	}
+	return endAt(old, index, sealed[i-1].end)
+}
+
+// endAt is the base of the first run above a Raft index, or end.
+func endAt(runs []run, index uint64, end int64) int64 {
+	i := sort.Search(len(runs), func(i int) bool { return runs[i].index > index })
+	if i == len(runs) {
+		return end
+	}
+	return runs[i].base
 }
 
 // Producers returns a copy of the applied producer state.

@@ -71,7 +71,7 @@ func (t Producers) Check(b recordbatch.Batch) Verdict {
 	switch {
 	case first == nextSequence(newest):
 		return Verdict{}
-	case last <= newest:
+	case uint32(newest-last)&math.MaxInt32 < 1<<30: // numbers wrap: the nearer way round
 		// Older than what is remembered: surely written, at an offset no
 		// longer known.
 		return Verdict{Err: kerr.DuplicateSequenceNumber}

@@ -24,8 +24,7 @@ func (s *Set) Reindex(segments []SegmentRange, upTo uint64, replay Replay) error
 		if seg.First > upTo {
 			break
 		}
-		if seg.Sealed && seg.Last <= upTo && s.loadIndex(seg.ID, ends) {
-			s.segment = 0
+		if seg.Sealed && seg.Last <= upTo && s.flushIndex() && s.loadIndex(seg.ID, ends) {
 			continue
 		}
 		err := replay(seg.First, min(seg.Last, upTo), func(index, term uint64, payload []byte) error {
@@ -36,6 +35,22 @@ func (s *Set) Reindex(segments []SegmentRange, upTo uint64, replay Replay) error
 		}
 	}
 	return s.complete(ends)
+}
+
+// flushIndex writes the index of a segment that was read again, so that its
+// runs do not stay in memory, behind the references that follow; false when
+// some stay, as the disk does not take it.
+func (s *Set) flushIndex() bool {
+	if len(s.dirty) > 0 {
+		s.seal(s.segment)
+	}
+	s.segment = 0
+	for _, p := range s.All() {
+		if len(p.runs) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // loadIndex attaches a segment's sidecar; false when that cannot be used.
@@ -50,12 +65,18 @@ func (s *Set) loadIndex(segment uint64, ends map[Key]int64) bool {
 	}
 	for k, ref := range refs {
 		p := s.Existing(k)
-		if p == nil || ref.end <= p.logStart.Load() {
-			continue
+		if p == nil {
+			continue // deleted since
+		}
+		if end, known := ends[k]; known && ref.first > end {
+			continue // a segment before is missing: complete will say so
 		}
 		ends[k] = ref.end
+		if ref.end <= p.logStart.Load() {
+			continue
+		}
 		p.mu.Lock()
-		p.sealed = append(p.sealed, ref)
+		p.sealed, p.end = append(p.sealed, ref), ref.end
 		p.mu.Unlock()
 	}
 	return true
@@ -90,6 +111,7 @@ func (s *Set) indexEntry(index, term uint64, payload []byte, ends map[Key]int64)
 		}
 		p.mu.Lock()
 		p.runs = append(p.runs, run{base: sum.first, index: index, maxTS: sum.maxTS, pos: uint32(pos), size: uint32(len(batches))})
+		p.end = sum.next
 		p.mu.Unlock()
 		s.dirty[k] = p
 		return nil

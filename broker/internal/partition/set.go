@@ -109,7 +109,7 @@ func (s *Set) Apply(index, term uint64, payload []byte) (Applied, error) {
 		p.append(run{
 			base: summary.first, index: index, maxTS: summary.maxTS,
 			pos: uint32(pos), size: uint32(len(batches)),
-		}, b, batches)
+		}, summary.next, b, batches)
 		p.hw.Store(summary.next)
 		s.dirty[k] = p
 		s.changed[p] = struct{}{}
@@ -124,10 +124,10 @@ func (s *Set) Apply(index, term uint64, payload []byte) (Applied, error) {
 }
 
 // append adds a run with its effects on epochs and producers.
-func (p *Partition) append(r run, b blob, batches []byte) {
+func (p *Partition) append(r run, end int64, b blob, batches []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.runs = append(p.runs, r)
+	p.runs, p.end = append(p.runs, r), end
 	if n := len(p.epochs); n == 0 || p.epochs[n-1].epoch < b.epoch {
 		p.epochs = append(p.epochs, epochStart{epoch: b.epoch, start: r.base})
 	}
@@ -155,6 +155,8 @@ func summarise(batches []byte) (summary, error) {
 			return s, err
 		}
 		switch {
+		case len(b) < recordbatch.HeaderLen || b.Magic() != 2 || b.LastOffsetDelta() < 0:
+			return s, fmt.Errorf("%d bytes that are no batch", len(b))
 		case s.first < 0:
 			s.first = b.BaseOffset()
 		case b.BaseOffset() != s.next:

@@ -88,7 +88,7 @@ func (s *Set) Restore(state []byte) error {
 func (p *Partition) reset(st partitionState) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sealed, p.runs = nil, nil
+	p.sealed, p.runs, p.end = nil, nil, st.hw
 	p.epochs, p.producers = st.epochs, st.producers
 	p.logStart.Store(st.logStart)
 	p.hw.Store(st.hw)
