@@ -43,6 +43,7 @@ type group struct {
 
 	syncUntil  time.Time // Completing: when those who have not asked for their assignment are removed
 	emptySince time.Time // Empty: for the removal of groups of which nothing is left
+	unsaved    bool      // Empty: that could not be stored
 
 	stores []store // to be proposed, in order; the first is under way
 }

@@ -23,17 +23,42 @@ func (c *Coordinator) Commit(ctx context.Context, r CommitRequest) error {
 	if err := c.enter(); err != nil {
 		return err
 	}
-	err := c.mayCommit(&r)
-	epoch, now := c.epoch, c.Now()
-	c.mu.Unlock()
-	if err != nil || len(r.Offsets) == 0 {
+	if err := c.mayCommit(&r); err != nil || len(r.Offsets) == 0 {
+		c.mu.Unlock()
 		return err
 	}
 	for tp, o := range r.Offsets {
-		o.CommitTime = now.UnixMilli()
+		o.CommitTime = c.Now().UnixMilli()
 		r.Offsets[tp] = o
 	}
-	return c.propose(ctx, command{op: opCommit, epoch: epoch, group: r.Group, commitAs: r.Generation, commit: r.Offsets})
+	cmd := command{op: opCommit, epoch: c.epoch, group: r.Group, commitAs: r.Generation, commit: r.Offsets}
+	done := c.afterStores(r.Group, cmd)
+	c.mu.Unlock()
+	if done == nil {
+		return c.propose(ctx, cmd)
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// afterStores queues a commit of a client that is no member if the Machine has
+// yet to hear that the group is empty, as it would refuse it; nil otherwise.
+// The lock is held.
+func (c *Coordinator) afterStores(id string, cmd command) <-chan error {
+	g := c.groups[id]
+	if g == nil || cmd.commitAs >= 0 || !g.unsaved && len(g.stores) == 0 {
+		return nil
+	}
+	if g.unsaved {
+		c.saveEmpty(g)
+	}
+	done := make(chan error, 1)
+	c.enqueue(g, store{cmd: cmd, then: func(error) {}, done: done})
+	return done
 }
 
 func (c *Coordinator) mayCommit(r *CommitRequest) error {

@@ -100,7 +100,14 @@ func (c *Coordinator) empty(g *group) {
 	g.emptySince = c.Now()
 	c.by(g.emptySince.Add(keepEmpty))
 	c.Log.Info("group is empty", "group", g.id, "generation", g.generation)
-	c.save(g, func(error) {}) // a coordinator to come would find out by itself, later
+	c.saveEmpty(g)
+}
+
+// saveEmpty stores that a group has no members. A failure is not tried again
+// before it matters: a coordinator to come would miss them soon enough.
+func (c *Coordinator) saveEmpty(g *group) {
+	g.unsaved = false
+	c.save(g, func(err error) { g.unsaved = err != nil })
 }
 
 // gone is called after members were removed: the others share out anew what
