@@ -59,22 +59,29 @@ func (s *Shard) lead(ctx context.Context) {
 	}
 }
 
+// retakeAfter is the pause before an office that could not be taken is tried
+// for again.
+const retakeAfter = 20 * time.Millisecond
+
+// wantOffice has lead look whether this node should take office.
+func (s *Shard) wantOffice() {
+	select {
+	case s.retake <- struct{}{}:
+	default:
+	}
+}
+
 func (s *Shard) leaveOffice() { s.office.Store(nil) }
 
 // takeOffice waits until all entries of earlier terms are applied. Raft may
-// have lost the office again by then; the term tells.
+// have lost the office again by then; the term tells. While it is handing its
+// leadership over Raft takes no barrier, but that can fail and leave it leader:
+// so it is tried again.
 func (s *Shard) takeOffice(ctx context.Context, r *raft.Raft) {
 	term := r.CurrentTerm()
-	barrier := r.Barrier(0)
-	done := make(chan error, 1)
-	go func() { done <- barrier.Error() }()
-	select {
-	case <-ctx.Done():
+	if err := await(ctx, settle(r.Barrier(0))); err != nil || r.State() != raft.Leader || r.CurrentTerm() != term {
+		time.AfterFunc(retakeAfter, s.wantOffice)
 		return
-	case err := <-done:
-		if err != nil || r.State() != raft.Leader || r.CurrentTerm() != term {
-			return
-		}
 	}
 	s.office.Store(&office{term: term, heads: map[partition.Key]*head{}})
 	s.log.Info("leading", "term", term)
@@ -102,7 +109,7 @@ func (s *Shard) balance(ctx context.Context) {
 		}
 		if steady++; steady >= settled {
 			steady = 0
-			if err := s.Transfer(preferred); err != nil {
+			if err := await(ctx, settle(s.transfer(preferred))); err != nil {
 				s.log.Debug("hand over", "to", preferred, "error", err)
 			}
 		}
@@ -117,7 +124,11 @@ func (s *Shard) inStep(node int32) bool {
 
 // Transfer hands leadership to node; it fails unless this node leads.
 func (s *Shard) Transfer(node int32) error {
-	return s.raft().LeadershipTransferToServer(serverID(node), raft.ServerAddress(serverID(node))).Error()
+	return s.transfer(node).Error()
+}
+
+func (s *Shard) transfer(node int32) raft.Future {
+	return s.raft().LeadershipTransferToServer(serverID(node), raft.ServerAddress(serverID(node)))
 }
 
 // StepDown hands leadership to any other replica, if this node has it.

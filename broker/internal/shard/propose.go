@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/hashicorp/raft"
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"lockstep/broker/internal/partition"
@@ -25,22 +24,14 @@ func (s *Shard) Propose(ctx context.Context, kind byte, cmd []byte) (any, error)
 		return nil, kerr.NotLeaderForPartition
 	}
 	future := r.Apply(append([]byte{kind}, cmd...), enqueueTimeout)
-	return await(ctx, future)
-}
-
-// await waits for a proposal, but not longer than ctx: without a quorum a
-// future can take until the leader gives up its office.
-func await(ctx context.Context, f raft.ApplyFuture) (any, error) {
-	done := make(chan error, 1)
-	go func() { done <- f.Error() }()
 	select {
-	case <-ctx.Done():
+	case <-ctx.Done(): // without a quorum it can take until the leader gives up its office
 		return nil, kerr.RequestTimedOut
-	case err := <-done:
+	case err := <-settle(future):
 		if err != nil {
 			return nil, proposeError(err)
 		}
-		return f.Response(), nil
+		return future.Response(), nil
 	}
 }
 
@@ -114,13 +105,10 @@ func (s *Shard) LocalReadIndex(ctx context.Context) ([]byte, error) {
 		return nil, kerr.NotLeaderForPartition
 	}
 	index := s.appliedIndex.Load()
-	done := make(chan error, 1)
-	verify := r.VerifyLeader()
-	go func() { done <- verify.Error() }()
 	select {
 	case <-ctx.Done():
 		return nil, kerr.RequestTimedOut
-	case err := <-done:
+	case err := <-settle(r.VerifyLeader()):
 		if err != nil {
 			return nil, proposeError(err)
 		}

@@ -34,6 +34,10 @@ func (p *pending) answer(r AppendResult) {
 	if p.stop != nil {
 		p.stop()
 	}
+	p.tell(r)
+}
+
+func (p *pending) tell(r AppendResult) {
 	if p.done != nil {
 		p.done(r)
 	}
@@ -118,8 +122,14 @@ func (s *Shard) Append(ctx context.Context, k partition.Key, b recordbatch.Batch
 		p.fail(kerr.NotLeaderForPartition)
 		return
 	}
-	p.stop = context.AfterFunc(ctx, func() { p.fail(kerr.RequestTimedOut) })
+	p.stop = context.AfterFunc(ctx, func() { // may run before p.stop is set: must not look at it
+		if !p.answered.Swap(true) {
+			p.tell(AppendResult{BaseOffset: -1, LogStart: -1, Err: kerr.RequestTimedOut})
+		}
+	})
 	if err := s.queue.put(ctx, p); err != nil {
 		p.fail(err)
+	} else if s.office.Load() == nil {
+		p.fail(kerr.NotLeaderForPartition) // the sequencer may be gone as well
 	}
 }

@@ -26,6 +26,7 @@ const (
 type flight struct {
 	office  *office
 	future  raft.ApplyFuture
+	settled chan error // gets future.Error()
 	batches []*pending
 	repeats []*pending // copies of batches of this flight that came again
 	landed  bool       // guarded by Shard.flightMu, as repeats are
@@ -34,11 +35,6 @@ type flight struct {
 
 // sequence takes what is queued, stamps it and proposes it, forever.
 func (s *Shard) sequence(ctx context.Context) {
-	defer func() {
-		for _, p := range s.queue.take(1 << 62) {
-			p.fail(kerr.NotLeaderForPartition)
-		}
-	}()
 	for {
 		select {
 		case <-ctx.Done():
@@ -104,6 +100,7 @@ func (s *Shard) prepare(batches []*pending) *flight {
 		}
 	}
 	f.future = s.raft().Apply(blob, enqueueTimeout)
+	f.settled = settle(f.future)
 	return f
 }
 
@@ -164,13 +161,42 @@ func (s *Shard) land(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case f := <-s.flights:
-			err := f.future.Error()
-			if err == nil {
-				err, _ = f.future.Response().(error)
-			}
-			s.finish(f, proposeError(err))
-			<-s.flying
+			s.landOne(ctx, f)
 		}
+	}
+}
+
+func (s *Shard) landOne(ctx context.Context, f *flight) {
+	err := await(ctx, f.settled)
+	if err == nil {
+		err, _ = f.future.Response().(error)
+	}
+	s.finish(f, proposeError(err))
+	<-s.flying
+}
+
+// settle returns a channel that gets a future's error. Futures that wait in
+// Raft's queue when it is shut down are never answered, so that nothing may
+// rely on it.
+func settle(f raft.Future) chan error {
+	settled := make(chan error, 1)
+	go func() { settled <- f.Error() }()
+	return settled
+}
+
+// await waits for a future that settles, but not longer than ctx: then it is
+// raft.ErrRaftShutdown, unless the future has settled as well.
+func await(ctx context.Context, settled chan error) error {
+	select {
+	case err := <-settled:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-settled:
+		return err
+	default:
+		return raft.ErrRaftShutdown
 	}
 }
 
@@ -196,10 +222,7 @@ func (s *Shard) finish(f *flight, err error) {
 		// What comes next was stamped on top of this: the office is void. If
 		// this node still leads it takes it anew.
 		s.office.CompareAndSwap(f.office, nil)
-		select {
-		case s.retake <- struct{}{}:
-		default:
-		}
+		s.wantOffice()
 	}
 }
 

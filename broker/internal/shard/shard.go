@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/raft"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"lockstep/broker/internal/partition"
 	"lockstep/broker/internal/rafttransport"
@@ -138,6 +140,16 @@ func (s *Shard) recover() error {
 	return nil
 }
 
+// catchUp restores an installed snapshot that Raft was shut down before giving
+// it to the state machine: the next life of Raft believes that it has it.
+func (s *Shard) catchUp() error {
+	metas, err := s.snapshots.List()
+	if err != nil || len(metas) == 0 || metas[0].Index <= s.appliedIndex.Load() {
+		return err
+	}
+	return s.recover()
+}
+
 func (s *Shard) newestState() ([]byte, error) {
 	metas, err := s.snapshots.List()
 	if err != nil || len(metas) == 0 {
@@ -164,6 +176,9 @@ func (s *Shard) Run(ctx context.Context) error {
 		}
 		s.log.Info("starting Raft anew on an installed snapshot")
 		s.logStore.ClearReset()
+		if err := s.catchUp(); err != nil {
+			return errors.Join(fmt.Errorf("shard %d: %w", s.id, err), s.logStore.Close())
+		}
 	}
 }
 
@@ -173,10 +188,11 @@ func (s *Shard) runRaft(ctx context.Context) (again bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("shard %d: start Raft: %w", s.id, err)
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	living, cancel := context.WithCancel(context.WithoutCancel(ctx)) // until Raft has answered all it will
+	defer cancel()
 	var loops sync.WaitGroup
 	for _, loop := range []func(context.Context){s.lead, s.sequence, s.land, s.balance, s.monitor, s.snapshot} {
-		loops.Go(func() { loop(ctx) })
+		loops.Go(func() { loop(living) })
 	}
 	select {
 	case <-ctx.Done():
@@ -187,18 +203,20 @@ func (s *Shard) runRaft(ctx context.Context) (again bool, err error) {
 	err = errors.Join(s.transport().Close(), stopped.Error())
 	cancel()
 	loops.Wait()
-	s.failFlights()
+	s.failFlights(living)
 	return again, err
 }
 
-// failFlights answers what was in flight when Raft stopped: the futures have
-// failed by then.
-func (s *Shard) failFlights() {
+// failFlights answers what was queued or in flight when Raft stopped: the latter
+// may be committed or not.
+func (s *Shard) failFlights(ctx context.Context) {
+	for _, p := range s.queue.take(math.MaxInt) {
+		p.fail(kerr.NotLeaderForPartition)
+	}
 	for {
 		select {
 		case f := <-s.flights:
-			s.finish(f, proposeError(f.future.Error()))
-			<-s.flying
+			s.landOne(ctx, f)
 		default:
 			return
 		}
@@ -213,7 +231,7 @@ func (s *Shard) snapshot(ctx context.Context) {
 			return
 		case <-s.snapshotDue:
 		}
-		if err := s.raft().Snapshot().Error(); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) && ctx.Err() == nil {
+		if err := await(ctx, settle(s.raft().Snapshot())); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) && ctx.Err() == nil {
 			s.log.Warn("snapshot failed", "error", err)
 		}
 	}
