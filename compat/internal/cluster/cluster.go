@@ -93,7 +93,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
-	return c.WaitReady(ctx)
+	return c.waitSettled(ctx)
 }
 
 // startWithin is how long a fresh cluster may take to be usable.
@@ -176,11 +176,26 @@ const readyEvery = 100 * time.Millisecond
 // WaitReady waits until the target says that the cluster can be used, twice in a row. A node that has ended by
 // itself ends the wait at once.
 func (c *Cluster) WaitReady(ctx context.Context) error {
+	return c.await(ctx, "become ready", c.Healthy)
+}
+
+// waitSettled waits until the cluster can be used and leaders will stay where they are.
+func (c *Cluster) waitSettled(ctx context.Context) error {
+	return c.await(ctx, "settle", func(ctx context.Context) error {
+		if err := c.Healthy(ctx); err != nil {
+			return err
+		}
+		return c.target.Settled(ctx, c)
+	})
+}
+
+// await looks until look finds nothing to complain of, twice in a row.
+func (c *Cluster) await(ctx context.Context, what string, look func(context.Context) error) error {
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()
 	good := 0
 	for {
-		err := c.Healthy(ctx)
+		err := look(ctx)
 		if err == nil {
 			good++
 			if good == 2 {
@@ -197,7 +212,7 @@ func (c *Cluster) WaitReady(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("the cluster did not become ready: %w (last: %v)", ctx.Err(), err)
+			return fmt.Errorf("the cluster did not %s: %w (last: %v)", what, ctx.Err(), err)
 		}
 	}
 }
@@ -231,5 +246,5 @@ func (c *Cluster) Restore(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
-	return c.WaitReady(ctx)
+	return c.waitSettled(ctx)
 }

@@ -97,6 +97,26 @@ func (Lockstep) Ready(ctx context.Context, c *Cluster) error {
 	return nil
 }
 
+// Settled implements Target: shards hand their leadership over some seconds after a node is back, until every node leads
+// its share.
+func (Lockstep) Settled(ctx context.Context, c *Cluster) error {
+	s, err := c.Status(ctx, Nodes()[0])
+	if err != nil {
+		return err
+	}
+	leads := map[int]int{}
+	for _, sh := range s.Shards {
+		leads[sh.Leader]++
+	}
+	share := (len(s.Shards) + Size - 1) / Size
+	for node, n := range leads {
+		if n > share {
+			return fmt.Errorf("node %d leads %d of %d shards", node, n, len(s.Shards))
+		}
+	}
+	return nil
+}
+
 // heardWithin is how recently a healthy follower has been heard of: a few heartbeats.
 const heardWithin = 2 * time.Second
 

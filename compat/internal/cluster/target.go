@@ -20,6 +20,9 @@ type Target interface {
 	// Ready asks whether the cluster can be used: nil when every node serves and every replica follows. The error says
 	// what is missing.
 	Ready(ctx context.Context, c *Cluster) error
+	// Settled asks whether leaders will stay where they are if nothing happens: nil when the target is done with moving
+	// them about. Scenarios choose followers by their leader, so they begin on a settled cluster.
+	Settled(ctx context.Context, c *Cluster) error
 }
 
 // Features of a target. What is missing makes cells that need it skips, with that reason.

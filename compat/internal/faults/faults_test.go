@@ -59,6 +59,8 @@ func (fakes) Env(n cluster.NodePlan) []string {
 	return []string{fakeVar + "=" + port}
 }
 
+func (fakes) Settled(context.Context, *cluster.Cluster) error { return nil }
+
 func (fakes) Ready(ctx context.Context, c *cluster.Cluster) error {
 	for _, n := range cluster.Nodes() {
 		conn, err := raw.Dial(ctx, c.Direct(n))

@@ -96,6 +96,18 @@ func (c *Cell) create(ctx context.Context, name string, partitions int32) error 
 	})
 }
 
+// LeaderNow is the leader that all nodes name at this moment.
+func (c *Cell) LeaderNow(ctx context.Context, t Topic) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, topicWithin)
+	defer cancel()
+	var now Topic
+	err := every(ctx, 50*time.Millisecond, func() (err error) {
+		now, err = c.agreed(ctx, t.Name, t.Partition)
+		return err
+	})
+	return now.Leader, err
+}
+
 // agreed asks every node for the leader of a partition.
 func (c *Cell) agreed(ctx context.Context, name string, partition int32) (Topic, error) {
 	t := Topic{Name: name, Partition: partition}

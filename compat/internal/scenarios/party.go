@@ -105,6 +105,21 @@ func begin(ctx context.Context, c *scenario.Cell, follower int) (*member, error)
 	return m, nil
 }
 
+// stillFollows makes sure that the node is still a follower for everyone before its links are cut: else a cut would be one
+// of the leader's, which is another scenario.
+func (p *party) stillFollows(ctx context.Context) error {
+	for _, m := range p.members {
+		leader, err := m.c.LeaderNow(ctx, m.topic)
+		if err != nil {
+			return err
+		}
+		if leader == p.follower {
+			return scenario.Unknownf("the leader of %s-%d moved to node %d, whose link was to be cut as a follower's", m.topic.Name, m.topic.Partition, leader)
+		}
+	}
+	return nil
+}
+
 // each runs do for every member at the same time; an error is that cell's complaint.
 func (p *party) each(do func(*member) error) {
 	var wg sync.WaitGroup

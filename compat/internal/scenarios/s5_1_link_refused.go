@@ -22,6 +22,9 @@ func linkRefused() *scenario.Scenario {
 			}
 			p.write()
 			p.read(ctx, resumeWithin, "before the cut")
+			if err := p.stillFollows(ctx); err != nil {
+				return err
+			}
 			cut := faults.Refused(cells[0].Cluster, p.edges()...)
 			if err := p.fault(ctx, cut.Inject); err != nil {
 				return err

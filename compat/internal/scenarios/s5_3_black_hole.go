@@ -26,6 +26,9 @@ func linkBlackHoled() *scenario.Scenario {
 			}
 			p.write()
 			p.read(ctx, resumeWithin, "before the black hole")
+			if err := p.stillFollows(ctx); err != nil {
+				return err
+			}
 			hole := faults.BlackHole(cells[0].Cluster, p.edges()...)
 			if err := p.fault(ctx, hole.Inject); err != nil {
 				return err
