@@ -175,6 +175,9 @@ func (c *Coordinator) takeOffice(ctx context.Context, epoch int32) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.closing.Err(); err != nil {
+		return fmt.Errorf("closed: %w", err) // Close has resigned already
+	}
 	c.epoch, c.groups = epoch, groups
 	c.Log.Debug("coordinating groups", "epoch", epoch, "groups", len(groups))
 	return nil
