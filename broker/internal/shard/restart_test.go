@@ -49,12 +49,12 @@ func TestRestartShowsWhatWasServed(t *testing.T) {
 	if _, err := leader.DeleteRecords(context.Background(), key, 11); err != nil {
 		t.Fatal(err)
 	}
-	c.agree(key, 60)
 	for _, m := range c.all() {
 		eventually(t, "the log start and the commands have come", func() bool {
 			return m.Partition(key).LogStart() == 11 && len(m.toy.all()) == 3
 		})
 	}
+	c.agree(key, 60)
 	for _, m := range c.all() {
 		before, producers := contents(t, m.Shard, key), m.Partition(key).Producers()
 		c.kill(m.node)
@@ -304,21 +304,20 @@ func TestTransferThatFails(t *testing.T) {
 	c.append(leader, key, 1)
 	dead := c.follower(leader).node
 	c.kill(dead)
-	failed := make(chan error, 1)
-	go func() { failed <- leader.Transfer(dead) }()
-	refused := false
-	for err := error(nil); err == nil; { // keeps at it until the transfer is over
-		if r := c.wait(leader.appending(key, records(1, "x"))); r.Err != nil {
-			refused = true
+	eventually(t, "a transfer gets into the way of an append", func() bool {
+		leader, failed, refused := c.leader(), make(chan error, 1), false
+		go func() { failed <- leader.Transfer(dead) }()
+		for {
+			if r := c.wait(leader.appending(key, records(1, "x"))); r.Err != nil {
+				refused = true
+			}
+			select {
+			case <-failed:
+				return refused
+			default:
+			}
 		}
-		select {
-		case err = <-failed:
-		default:
-		}
-	}
-	if !refused {
-		t.Error("the transfer did not get into the way: the test does not test")
-	}
+	})
 	eventually(t, "the leader takes writes again", func() bool {
 		return c.wait(c.leader().appending(key, records(1, "x"))).Err == nil
 	})
