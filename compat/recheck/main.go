@@ -46,6 +46,9 @@ func recheck(dir string) (bad int, err error) {
 		if cells[e.Cell] == nil {
 			order = append(order, e.Cell)
 		}
+		if e.Kind == history.Retried {
+			cells[e.Cell] = cells[e.Cell][:0]
+		}
 		cells[e.Cell] = append(cells[e.Cell], e)
 	}
 	for _, name := range order {

@@ -39,6 +39,8 @@ const (
 	Served Kind = "served"
 	// Replica: a replica's state as its node tells it: Node, Topic, Partition, State.
 	Replica Kind = "replica"
+	// Retried: what came before showed nothing (Text says why), and the cell begins anew.
+	Retried Kind = "retried"
 	// Remark: a line of text worth keeping in its place in time.
 	Remark Kind = "remark"
 )

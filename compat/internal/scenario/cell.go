@@ -86,6 +86,14 @@ func (c *Cell) StartUnderTest(ctx context.Context) (clients.Client, error) {
 	return client, nil
 }
 
+// Again makes the cell ready for another try after one that showed nothing: its clients are ended, what happened is kept
+// in the file but no longer judged, and the reason for the second try is noted.
+func (c *Cell) Again(why error) {
+	c.killAll()
+	c.H.Drop()
+	c.H.Append(history.Event{Kind: history.Retried, Text: why.Error()})
+}
+
 // killAll ends what the scenario left running.
 func (c *Cell) killAll() {
 	c.mu.Lock()

@@ -32,6 +32,8 @@ func (c *Cell) AwaitServed(ctx context.Context, w Window, records int64) error {
 	if !c.Cluster.Target().Features().Counters {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, countedWithin)
+	defer cancel()
 	return every(ctx, 100*time.Millisecond, func() error {
 		if got := c.ServedSince(ctx, w); got.Follower < records {
 			return fmt.Errorf("followers served %d records (leaders %d), not %d", got.Follower, got.Leader, records)
@@ -105,5 +107,6 @@ func (w Window) allDown(now map[cluster.Edge]cluster.Traffic) string {
 	return strings.Join(parts, ", ")
 }
 
-// countedWithin is how long toxiproxy may take to count a connection that has ended.
+// countedWithin is how long counters may take: a broker's is there at once, toxiproxy counts a connection when it has
+// ended.
 const countedWithin = 5 * time.Second

@@ -41,6 +41,7 @@ func (s skip) Unwrap() error { return s.error }
 // Skipf makes the error of a cell that cannot be run here, with the reason.
 func Skipf(format string, args ...any) error { return skip{fmt.Errorf(format, args...)} }
 
-func isUnknown(err error) bool { var u unknown; return errors.As(err, &u) }
+// IsUnknown tells an error of Unknownf.
+func IsUnknown(err error) bool { var u unknown; return errors.As(err, &u) }
 
 func isSkip(err error) bool { var s skip; return errors.As(err, &s) }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"lockstep/compat/internal/clients"
@@ -46,6 +47,10 @@ func (s *Suite) Run(ctx context.Context, sc *Scenario, kinds []clients.Kind) []r
 		if err == nil {
 			watch := s.watch(ctx, c)
 			err = s.guard(ctx, sc, func(ctx context.Context) error { return sc.Run(ctx, c) })
+			if IsUnknown(err) && ctx.Err() == nil {
+				c.Again(err)
+				err = s.guard(ctx, sc, func(ctx context.Context) error { return sc.Run(ctx, c) })
+			}
 			watch.stop()
 		}
 		c.Fail(err)
@@ -69,10 +74,17 @@ func (s *Suite) runTogether(ctx context.Context, sc *Scenario, kinds []clients.K
 	s.Term.Started(sc.ID, fmt.Sprintf("%d clients at once", len(able)), sc.Title)
 	if len(able) > 0 {
 		watch := s.watch(ctx, able...)
-		if err := s.guard(ctx, sc, func(ctx context.Context) error { return sc.RunAll(ctx, able) }); err != nil {
+		run := func(ctx context.Context) error { return sc.RunAll(ctx, able) }
+		err := s.guard(ctx, sc, run)
+		if IsUnknown(err) && ctx.Err() == nil && !anyFailed(able) {
 			for _, c := range able {
-				c.Fail(err)
+				c.Again(err)
 			}
+			s.restore(ctx, true)
+			err = s.guard(ctx, sc, run)
+		}
+		for _, c := range able {
+			c.Fail(err)
 		}
 		watch.stop()
 	}
@@ -82,6 +94,10 @@ func (s *Suite) runTogether(ctx context.Context, sc *Scenario, kinds []clients.K
 	}
 	s.restore(ctx, true)
 	return out
+}
+
+func anyFailed(cells []*Cell) bool {
+	return slices.ContainsFunc(cells, (*Cell).Failed)
 }
 
 func (s *Suite) cell(sc *Scenario, k clients.Kind) *Cell {
@@ -192,9 +208,9 @@ func verdict(errs []error, records int64) (report.Status, string) {
 		switch {
 		case isSkip(err) && status == report.Pass:
 			status = report.Skip
-		case isUnknown(err) && status != report.Fail:
+		case IsUnknown(err) && status != report.Fail:
 			status = report.Unknown
-		case !isSkip(err) && !isUnknown(err):
+		case !isSkip(err) && !IsUnknown(err):
 			status = report.Fail
 		}
 	}

@@ -108,6 +108,20 @@ func (c *Cell) LeaderNow(ctx context.Context, t Topic) (int, error) {
 	return now.Leader, err
 }
 
+// UnlessMoved turns an error into "shows nothing" when the partition's leader is not where it was when the cell chose
+// whom to read from: then who served what proves nothing, for good or bad. (Elections without a fault are worth a look of
+// their own: the history has every replica's role over time.)
+func (c *Cell) UnlessMoved(ctx context.Context, t Topic, err error) error {
+	if err == nil {
+		return nil
+	}
+	now, lookErr := c.LeaderNow(ctx, t)
+	if lookErr != nil || now == t.Leader {
+		return err
+	}
+	return Unknownf("the leader of %s-%d moved from node %d to %d while the cell ran: %w", t.Name, t.Partition, t.Leader, now, err)
+}
+
 // agreed asks every node for the leader of a partition.
 func (c *Cell) agreed(ctx context.Context, name string, partition int32) (Topic, error) {
 	t := Topic{Name: name, Partition: partition}

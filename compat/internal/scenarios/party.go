@@ -51,6 +51,10 @@ func invite(ctx context.Context, cells []*scenario.Cell, follower int) (*party, 
 	}
 	for _, c := range cells {
 		m, err := begin(ctx, c, follower)
+		if scenario.IsUnknown(err) && ctx.Err() == nil {
+			c.Again(err)
+			m, err = begin(ctx, c, follower)
+		}
 		c.Fail(err)
 		if err == nil {
 			p.members = append(p.members, m)
@@ -98,7 +102,7 @@ func begin(ctx context.Context, c *scenario.Cell, follower int) (*member, error)
 		return nil, err
 	}
 	if err := c.AwaitServed(ctx, window, warmRecords); err != nil {
-		return nil, fmt.Errorf("the client does not read from a follower: %w", err)
+		return nil, c.UnlessMoved(ctx, m.topic, fmt.Errorf("the client does not read from a follower: %w", err))
 	}
 	served := c.ServedSince(ctx, window)
 	c.Result.Served.Leader, c.Result.Served.Follower = served.Leader, served.Follower

@@ -68,8 +68,8 @@ func proveAndCompare(ctx context.Context, c *scenario.Cell, t scenario.Topic, w 
 	for _, f := range t.Followers {
 		down[c.FollowerEdge(f)] = stored
 	}
-	return c.ProveFollowers(ctx, w, served, scenario.Reading{
-		Records: end * int64(len(t.Followers)), Down: down, Leader: cluster.ClientEdge(t.Leader)})
+	return c.UnlessMoved(ctx, t, c.ProveFollowers(ctx, w, served, scenario.Reading{
+		Records: end * int64(len(t.Followers)), Down: down, Leader: cluster.ClientEdge(t.Leader)}))
 }
 
 // diff compares two texts line by line as diff(1) would be asked to: "" when they are equal, else the first line that
