@@ -33,6 +33,10 @@ func (c *Controller) propose(ctx context.Context, cmd command) (outcome, error) 
 			return out, c.await(ctx, out.Version)
 		}
 		if refused := (*refusedError)(nil); errors.As(err, &refused) {
+			// What stands in its way is to show here too: it may be our own first copy.
+			if late := c.await(ctx, out.Version); late != nil {
+				return outcome{}, late
+			}
 			return outcome{}, err
 		}
 		c.Log.Debug("change metadata", "error", err)
@@ -53,6 +57,7 @@ type refusedError struct {
 func (e *refusedError) Error() string { return e.message }
 func (e *refusedError) Unwrap() error { return e.code }
 
+// proposeOnce returns the outcome also with a refusedError.
 func (c *Controller) proposeOnce(ctx context.Context, cmd []byte) (outcome, error) {
 	leader := c.ControllerID()
 	if leader < 0 {
@@ -68,7 +73,7 @@ func (c *Controller) proposeOnce(ctx context.Context, cmd []byte) (outcome, erro
 	}
 	if out.Code != 0 {
 		code, _ := kerr.ErrorForCode(out.Code).(*kerr.Error)
-		return outcome{}, &refusedError{code: code, message: out.Message}
+		return out, &refusedError{code: code, message: out.Message}
 	}
 	return out, nil
 }
