@@ -212,6 +212,13 @@ func (c *Coordinator) enter() error {
 	return nil
 }
 
+// abandoned is the answer to a request whose ctx has ended. A node that stops
+// still sends it: it must make the client look for the next coordinator, where
+// REQUEST_TIMED_OUT, which a bare ctx error would become, ends the Java client.
+func abandoned(ctx context.Context) error {
+	return fmt.Errorf("%w: %w", kerr.NotCoordinator, ctx.Err())
+}
+
 // by makes sure that Run looks at deadlines at t, and returns it.
 func (c *Coordinator) by(t time.Time) time.Time {
 	if t.Before(c.armed) {

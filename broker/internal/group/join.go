@@ -79,7 +79,7 @@ func (c *Coordinator) Join(ctx context.Context, r JoinRequest) (JoinResult, erro
 		m.heard(c.Now())
 		c.by(m.until)
 	}
-	return failed, ctx.Err()
+	return failed, abandoned(ctx)
 }
 
 func (r *JoinRequest) check() error {

@@ -46,11 +46,16 @@ func (c *Coordinator) Leave(groupID string, leavers []Leaver) (errs []error, err
 		return nil, err
 	}
 	defer c.mu.Unlock()
+	g := c.groups[groupID]
+	members := 0
+	if g != nil {
+		members = len(g.members)
+	}
 	for _, l := range leavers {
 		errs = append(errs, c.leave(groupID, l))
 	}
-	if g := c.groups[groupID]; g != nil {
-		c.gone(g)
+	if g != nil {
+		c.gone(g, len(g.members) < members)
 	}
 	return errs, nil
 }
@@ -100,11 +105,10 @@ func (g *group) deadline() time.Time {
 // expire does what is due in a group; the lock is held.
 func (c *Coordinator) expire(g *group, now time.Time) {
 	due := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
-	lost := false
+	members, pending := len(g.members), len(g.pending)
 	for id, until := range g.pending {
 		if due(until) {
 			delete(g.pending, id)
-			lost = true
 		}
 	}
 	for _, id := range g.memberIDs() {
@@ -112,7 +116,6 @@ func (c *Coordinator) expire(g *group, now time.Time) {
 		if m.joining == nil && m.syncing == nil && due(m.until) {
 			c.Log.Info("member's session ended", "group", g.id, "member", id, "timeout_ms", m.SessionTimeout)
 			g.remove(m, kerr.UnknownMemberID)
-			lost = true
 		}
 	}
 	if due(g.syncUntil) {
@@ -121,12 +124,11 @@ func (c *Coordinator) expire(g *group, now time.Time) {
 			if m := g.members[id]; !m.synced {
 				c.Log.Info("member did not ask for its assignment", "group", g.id, "member", id)
 				g.remove(m, kerr.UnknownMemberID)
-				lost = true
 			}
 		}
 	}
-	if lost {
-		c.gone(g)
+	if lost := len(g.members) < members; lost || len(g.pending) < pending {
+		c.gone(g, lost)
 	}
 	if g.state == Preparing && due(g.joinUntil) {
 		c.joinTimeout(g, now)

@@ -110,13 +110,14 @@ func (c *Coordinator) saveEmpty(g *group) {
 	c.save(g, func(err error) { g.unsaved = err != nil })
 }
 
-// gone is called after members were removed: the others share out anew what
-// was theirs.
-func (c *Coordinator) gone(g *group) {
-	switch g.state {
-	case Stable, Completing:
-		c.rebalance(g)
-	case Preparing:
+// gone is called after members were removed (lost), or only ids that nobody
+// has joined with: the others share out anew what was the members'; such an id
+// had nothing, and at most a rebalance under way waited for it.
+func (c *Coordinator) gone(g *group, lost bool) {
+	switch {
+	case g.state == Preparing:
 		c.completeIfJoined(g)
+	case lost && (g.state == Stable || g.state == Completing):
+		c.rebalance(g)
 	}
 }

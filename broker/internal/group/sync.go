@@ -50,7 +50,7 @@ func (c *Coordinator) Sync(ctx context.Context, r SyncRequest) (SyncResult, erro
 		m.heard(c.Now())
 		c.by(m.until)
 	}
-	return SyncResult{}, ctx.Err()
+	return SyncResult{}, abandoned(ctx)
 }
 
 // sync is Sync with the lock held; it returns who waits, and for what, if the
