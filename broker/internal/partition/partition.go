@@ -35,6 +35,9 @@ type Partition struct {
 
 	hw       atomic.Int64 // offset after the newest applied record
 	logStart atomic.Int64
+	// restoring is set while the state is of a snapshot and the index is not
+	// complete yet.
+	restoring atomic.Bool
 
 	mu        sync.RWMutex // guards what follows; written only by Set's one applying goroutine
 	sealed    []sealedRuns // oldest first, all before runs
@@ -69,7 +72,9 @@ func (p *Partition) LogStart() int64 { return p.logStart.Load() }
 // that contains offset on, at most maxBytes of them; if atLeastOne, the first
 // is returned even when it alone is larger. offset must be in [LogStart,
 // HighWatermark]; at HighWatermark the answer is empty. Outside it the error
-// is kerr.OffsetOutOfRange. The bytes are shared: never write to them.
+// is kerr.OffsetOutOfRange, and while a snapshot is being installed it is
+// kerr.NotLeaderForPartition, which has clients try again. The bytes are
+// shared: never write to them.
 func (p *Partition) Read(offset int64, maxBytes int, atLeastOne bool) ([]byte, error) {
 	hw := p.hw.Load()
 	if offset < p.logStart.Load() || offset > hw {
@@ -78,6 +83,9 @@ func (p *Partition) Read(offset int64, maxBytes int, atLeastOne bool) ([]byte, e
 	var out []byte
 	for offset < hw {
 		r, ok, err := p.runAt(offset)
+		if p.restoring.Load() {
+			return nil, p.errRestoring()
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -106,6 +114,10 @@ func (p *Partition) Read(offset int64, maxBytes int, atLeastOne bool) ([]byte, e
 		offset = c.next
 	}
 	return out, nil
+}
+
+func (p *Partition) errRestoring() error {
+	return fmt.Errorf("%s is being restored from a snapshot: %w", p.key, kerr.NotLeaderForPartition)
 }
 
 // clipped is what clip takes from a run.

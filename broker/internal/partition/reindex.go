@@ -124,6 +124,7 @@ func (s *Set) complete(ends map[Key]int64) error {
 	for _, p := range s.All() {
 		start, hw := p.logStart.Load(), p.hw.Load()
 		if start == hw {
+			p.restoring.Store(false)
 			continue
 		}
 		p.mu.RLock()
@@ -138,6 +139,7 @@ func (s *Set) complete(ends map[Key]int64) error {
 		if first < 0 || first > start || ends[p.key] != hw {
 			return fmt.Errorf("records of %s are missing: the log holds offsets %d to %d, it should hold %d to %d", p.key, first, ends[p.key], start, hw)
 		}
+		p.restoring.Store(false)
 	}
 	return nil
 }

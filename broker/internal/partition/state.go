@@ -88,6 +88,7 @@ func (s *Set) Restore(state []byte) error {
 func (p *Partition) reset(st partitionState) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.restoring.Store(true) // until Reindex is through
 	p.sealed, p.runs, p.end = nil, nil, st.hw
 	p.epochs, p.producers = st.epochs, st.producers
 	p.logStart.Store(st.logStart)

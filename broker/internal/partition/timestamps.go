@@ -30,7 +30,11 @@ func (p *Partition) MaxTimestamp() (recordbatch.Batch, error) {
 func (p *Partition) findBatch(match func(maxTS int64) bool) (recordbatch.Batch, error) {
 	p.mu.RLock()
 	sealed, runs := p.sealed, p.runs
+	restoring := p.restoring.Load()
 	p.mu.RUnlock()
+	if restoring {
+		return nil, p.errRestoring()
+	}
 	for _, ref := range sealed {
 		if !match(ref.maxTS) {
 			continue

@@ -61,6 +61,9 @@ type cluster struct {
 	t     *testing.T
 	dirs  map[int32]string
 	addrs map[int32]string
+
+	segmentBytes int64
+
 	mu    sync.Mutex // guards nodes
 	nodes map[int32]*member
 }
@@ -68,7 +71,13 @@ type cluster struct {
 // newCluster starts n nodes with one shard.
 func newCluster(t *testing.T, n int) *cluster {
 	t.Helper()
-	c := &cluster{t: t, dirs: map[int32]string{}, addrs: map[int32]string{}, nodes: map[int32]*member{}}
+	return newClusterOf(t, n, 0)
+}
+
+// newClusterOf starts nodes with segments of the given size.
+func newClusterOf(t *testing.T, n int, segmentBytes int64) *cluster {
+	t.Helper()
+	c := &cluster{t: t, segmentBytes: segmentBytes, dirs: map[int32]string{}, addrs: map[int32]string{}, nodes: map[int32]*member{}}
 	listeners := map[int32]net.Listener{}
 	for id := int32(1); id <= int32(n); id++ {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -110,7 +119,8 @@ func (c *cluster) open(id int32, mux *rafttransport.Mux, machine *toy) *Shard {
 	}
 	s, err := Open(Options{
 		ID: 5, Node: id, Replicas: replicas, Dir: c.dirs[id], Mux: mux, Machines: map[byte]Machine{toyKind: machine}, Log: log,
-		Fatal: func(err error) { c.t.Errorf("node %d: %v", id, err) },
+		SegmentBytes: c.segmentBytes,
+		Fatal:        func(err error) { c.t.Errorf("node %d: %v", id, err) },
 	})
 	if err != nil {
 		c.t.Fatal(err)
@@ -286,7 +296,11 @@ func (c *cluster) agree(k partition.Key, hw int64) {
 	c.t.Helper()
 	var want [][]byte
 	for _, m := range c.all() {
-		eventually(c.t, fmt.Sprintf("node %d has %d records", m.node, hw), func() bool { return m.Partition(k).HighWatermark() == hw })
+		eventually(c.t, fmt.Sprintf("node %d has %d records", m.node, hw), func() bool {
+			p := m.Partition(k)
+			_, err := p.Read(p.LogStart(), 1, true) // fails while a snapshot is being installed
+			return err == nil && p.HighWatermark() == hw
+		})
 		var got [][]byte
 		for _, b := range contents(c.t, m.Shard, k) {
 			if err := b.Validate(); err != nil {

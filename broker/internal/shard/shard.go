@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,8 @@ type Options struct {
 	Mux      *rafttransport.Mux
 	Machines map[byte]Machine // by kind of command; kinds 1 and 4 are the shard's own
 	Log      *slog.Logger
+	// SegmentBytes is the size of the log's segments; 0: the usual.
+	SegmentBytes int64
 	// Fatal is called when this replica cannot go on: its disk is broken, or
 	// the log holds what this version does not understand. The node must stop.
 	Fatal func(error)
@@ -90,7 +93,7 @@ func Open(o Options) (*Shard, error) {
 	}
 	var err error
 	s.logStore, err = shardlog.Open(shardlog.Options{
-		Dir: filepath.Join(o.Dir, strconv.Itoa(int(o.ID))), Sync: o.Sync, Logger: o.Log, SegmentBytes: segmentBytes, CacheBytes: cacheBytes,
+		Dir: filepath.Join(o.Dir, strconv.Itoa(int(o.ID))), Sync: o.Sync, Logger: o.Log, SegmentBytes: cmp.Or(o.SegmentBytes, segmentBytes), CacheBytes: cacheBytes,
 		OnReset: func() { s.reset <- struct{}{} },
 	})
 	if err != nil {
