@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -186,18 +187,23 @@ func (c *cluster) kill(id int32) {
 	m.stop()
 }
 
-// leader waits for a leader that takes writes.
+// leader waits for a leader that takes writes and that all nodes follow: one
+// whose election others still contest may be gone at once.
 func (c *cluster) leader() *member {
 	c.t.Helper()
 	var found *member
 	eventually(c.t, "there is a leader", func() bool {
-		for _, m := range c.all() {
-			if st := m.Status(); st.Ready {
+		found = nil
+		all := c.all()
+		for _, m := range all {
+			if m.Status().Ready {
 				found = m
-				return true
 			}
 		}
-		return false
+		return found != nil && !slices.ContainsFunc(all, func(m *member) bool {
+			a, b := m.Status(), found.Status()
+			return a.Leader != found.node || a.Epoch != b.Epoch
+		})
 	})
 	return found
 }
