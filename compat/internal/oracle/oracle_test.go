@@ -127,6 +127,8 @@ func TestJudge(t *testing.T) {
 		{"an epoch falls", []h.Event{replica(1, 5, 2), replica(1, 5, 1)}, []string{"5:fell@5"}},
 
 		{"not as sent", []h.Event{ranged("r1", 1, 2), batch("r1", 1, 0, 1, "x"), wrote(0, "X")}, []string{"3:not-as-sent@0"}},
+		{"sent, but no copy could be had", []h.Event{changed(ranged("r1", 1, 3), func(e *h.Event) { e.Error = "6" }), wrote(7, "x")},
+			[]string{"3:raw-fetch@0"}},
 		{"sent, but not there", []h.Event{ranged("r1", 1, 2), batch("r1", 1, 0, 1, "x"), wrote(7, "x")}, []string{"3:not-as-sent@7"}},
 	}
 	for _, tt := range tests {

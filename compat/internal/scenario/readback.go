@@ -42,53 +42,51 @@ func (c *Cell) ExpectAll(t Topic, reader string, from, end int64) {
 const replicaWithin = 30 * time.Second
 
 // CompareReplicas fetches [from, to) raw from every replica, over its ordinary listener and, where the target has one, its
-// local-read listener, past all proxies, and puts batches and records into the history for the oracles. It returns the
-// bytes of the batches.
+// local-read listener, past all proxies, and puts the batches into the history for the oracles; the records in them
+// once, from the first copy, for the batches of all copies have to be equal. It returns the bytes of the batches.
 func (c *Cell) CompareReplicas(ctx context.Context, t Topic, from, to int64) (int64, error) {
 	var size int64
-	for _, n := range cluster.Nodes() {
-		addrs := map[string]string{"normal": c.Cluster.Direct(n)}
-		if c.Cluster.Target().Features().LocalListener {
-			addrs["local"] = c.Cluster.DirectLocal(n)
+	for i, n := range cluster.Nodes() {
+		got, err := c.copyReplica(ctx, t, n, fmt.Sprintf("raw-normal-%d", n), c.Cluster.Direct(n), from, to)
+		if err != nil {
+			return 0, fmt.Errorf("fetch raw from node %d: %w", n, err)
 		}
-		for listener, addr := range addrs {
-			got, err := c.copyReplica(ctx, t, n, fmt.Sprintf("raw-%s-%d", listener, n), addr, from, to)
-			if err != nil {
-				return 0, fmt.Errorf("fetch raw from node %d, %s listener: %w", n, listener, err)
-			}
-			size = got
+		if i == 0 {
+			size = got.Bytes
+			c.noteCopy(t, fmt.Sprintf("raw-normal-%d", n), n, from, to, got.Records)
+		}
+		if !c.Cluster.Target().Features().LocalListener {
+			continue
+		}
+		if _, err := c.copyReplica(ctx, t, n, fmt.Sprintf("raw-local-%d", n), c.Cluster.DirectLocal(n), from, to); err != nil {
+			return 0, fmt.Errorf("fetch raw from the local-read listener of node %d: %w", n, err)
 		}
 	}
 	return size, nil
 }
 
-func (c *Cell) copyReplica(ctx context.Context, t Topic, node int, handle, addr string, from, to int64) (int64, error) {
+func (c *Cell) copyReplica(ctx context.Context, t Topic, node int, handle, addr string, from, to int64) (raw.Range, error) {
 	ctx, cancel := context.WithTimeout(ctx, replicaWithin)
 	defer cancel()
 	got, err := raw.FetchRange(ctx, addr, t.Name, t.Partition, from, to)
-	about := history.Event{Handle: handle, Node: node, Topic: t.Name, Partition: t.Partition}
-	whole := about
-	whole.Kind, whole.Offset, whole.To = history.RawRange, from, to
+	e := history.Event{Kind: history.RawRange, Handle: handle, Node: node, Topic: t.Name, Partition: t.Partition, Offset: from, To: to}
 	if err != nil {
-		whole.Error = err.Error()
+		e.Error = err.Error()
 	}
-	c.H.Append(whole)
+	c.H.Append(e)
 	for _, b := range got.Batches {
-		e := about
-		e.Kind, e.Batch = history.Batch, &b
-		c.H.Append(e)
+		c.H.Append(history.Event{Kind: history.Batch, Handle: handle, Node: node, Topic: t.Name, Partition: t.Partition, Batch: &b})
 	}
-	for _, r := range got.Records {
-		e := about
-		e.Kind, e.Offset, e.TimestampType, e.Record = history.Read, r.Offset, r.TimestampType, r.Record
-		c.H.Append(e)
+	return got, err
+}
+
+// noteCopy notes the records of a copy as read, all of which were to be there.
+func (c *Cell) noteCopy(t Topic, handle string, node int, from, to int64, stored []raw.Stored) {
+	for _, r := range stored {
+		c.H.Append(history.Event{Kind: history.Read, Handle: handle, Node: node, Topic: t.Name, Partition: t.Partition,
+			Offset: r.Offset, TimestampType: r.TimestampType, Record: r.Record})
 	}
-	if err == nil {
-		e := about
-		e.Kind, e.Offset, e.To = history.Expect, from, to
-		c.H.Append(e)
-	}
-	return got.Bytes, err
+	c.H.Append(history.Event{Kind: history.Expect, Handle: handle, Node: node, Topic: t.Name, Partition: t.Partition, Offset: from, To: to})
 }
 
 // ProduceRaw has the suite itself produce one batch in each codec, straight to the leader, and notes every byte: what
