@@ -82,8 +82,6 @@ func (n *Node) open() (err error) {
 			return err
 		}
 	}
-	// Shards come last of what can fail for a taken address: recovery may be
-	// long, and a second start of the same node should say so at once.
 	machine := controller.NewMachine()
 	groupMachines, err := n.openShards(machine)
 	if err != nil {

@@ -29,6 +29,8 @@ type Set struct {
 	mu    sync.RWMutex // guards byKey
 	byKey map[Key]*Partition
 
+	dropped map[Key]bool // topic ids are never used again, so neither are these
+
 	expired int64              // hour (of the leaders' clocks) in which producers were last expired
 	segment uint64             // segment of the newest run; 0 before the first
 	dirty   map[Key]*Partition // have runs in that segment
@@ -41,6 +43,7 @@ func NewSet(log Log) *Set {
 	return &Set{
 		log:     log,
 		byKey:   map[Key]*Partition{},
+		dropped: map[Key]bool{},
 		dirty:   map[Key]*Partition{},
 		changed: map[*Partition]struct{}{},
 	}
@@ -102,7 +105,7 @@ func (s *Set) Apply(index, term uint64, payload []byte) (Applied, error) {
 		if err != nil {
 			return fmt.Errorf("run of %s: %w", k, err)
 		}
-		if uint64(uint32(b.epoch)) != term || summary.first != p.hw.Load() {
+		if uint64(uint32(b.epoch)) != term || summary.first != p.hw.Load() || s.dropped[k] {
 			done.Refused++
 			return nil
 		}
@@ -211,8 +214,15 @@ func (s *Set) AdvanceLogStart(k Key, offset int64) int64 {
 	return offset
 }
 
-// Drop forgets a partition, whose topic is deleted.
+// Drop forgets a partition, whose topic is deleted. What a leader that has not
+// heard of the deletion may still append to it is refused: offsets that begin
+// again at 0 would be mistaken for the old ones when the log is read again.
 func (s *Set) Drop(k Key) {
+	s.dropped[k] = true
+	s.forget(k)
+}
+
+func (s *Set) forget(k Key) {
 	s.mu.Lock()
 	p := s.byKey[k]
 	delete(s.byKey, k)

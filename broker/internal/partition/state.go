@@ -30,6 +30,11 @@ func (s *Set) Snapshot() []byte {
 		out = p.producers.encode(out)
 		p.mu.RUnlock()
 	}
+	out = kbin.AppendInt32(out, int32(len(s.dropped)))
+	for k := range s.dropped {
+		out = append(out, k.Topic[:]...)
+		out = kbin.AppendInt32(out, k.Partition)
+	}
 	return out
 }
 
@@ -61,14 +66,14 @@ type partitionState struct {
 // keep their identity, so that readers that hold one go on with it. The index
 // is empty afterwards: Reindex comes next.
 func (s *Set) Restore(state []byte) error {
-	expired, parts, err := decodeState(state)
+	decoded, err := decodeState(state)
 	if err != nil {
 		return fmt.Errorf("restore partitions: %w", err)
 	}
-	s.expired, s.segment = expired, 0
+	s.expired, s.dropped, s.segment = decoded.expired, decoded.dropped, 0
 	clear(s.dirty)
-	kept := make(map[Key]bool, len(parts))
-	for _, st := range parts {
+	kept := make(map[Key]bool, len(decoded.parts))
+	for _, st := range decoded.parts {
 		kept[st.key] = true
 		s.Partition(st.key).reset(st)
 	}
@@ -78,7 +83,7 @@ func (s *Set) Restore(state []byte) error {
 				p.reset(partitionState{producers: Producers{}})
 				continue
 			}
-			s.Drop(p.key)
+			s.forget(p.key)
 		}
 		s.changed[p] = struct{}{}
 	}
@@ -95,29 +100,45 @@ func (p *Partition) reset(st partitionState) {
 	p.hw.Store(st.hw)
 }
 
-func decodeState(state []byte) (expired int64, parts []partitionState, err error) {
+// setState is a decoded snapshot.
+type setState struct {
+	expired int64
+	parts   []partitionState
+	dropped map[Key]bool
+}
+
+func decodeState(state []byte) (setState, error) {
+	decoded := setState{dropped: map[Key]bool{}}
 	if len(state) == 0 {
-		return 0, nil, nil
+		return decoded, nil
 	}
 	r := kbin.Reader{Src: state}
 	if f := r.Int32(); f != stateFormat {
-		return 0, nil, fmt.Errorf("state of format %d, this version reads %d", f, stateFormat)
+		return decoded, fmt.Errorf("state of format %d, this version reads %d", f, stateFormat)
 	}
-	expired = r.Int64()
+	decoded.expired = r.Int64()
 	for n := r.Int32(); n > 0 && r.Ok(); n-- {
-		var st partitionState
-		copy(st.key.Topic[:], r.Span(16))
-		st.key.Partition = r.Int32()
+		st := partitionState{key: readKey(&r)}
 		st.logStart, st.hw = r.Int64(), r.Int64()
 		for e := r.Int32(); e > 0 && r.Ok(); e-- {
 			st.epochs = append(st.epochs, epochStart{epoch: r.Int32(), start: r.Int64()})
 		}
+		var err error
 		if st.producers, err = decodeProducers(&r); err != nil {
-			return 0, nil, err
+			return decoded, err
 		}
-		parts = append(parts, st)
+		decoded.parts = append(decoded.parts, st)
 	}
-	return expired, parts, r.Complete()
+	for n := r.Int32(); n > 0 && r.Ok(); n-- {
+		decoded.dropped[readKey(&r)] = true
+	}
+	return decoded, r.Complete()
+}
+
+func readKey(r *kbin.Reader) (k Key) {
+	copy(k.Topic[:], r.Span(16))
+	k.Partition = r.Int32()
+	return k
 }
 
 func decodeProducers(r *kbin.Reader) (Producers, error) {

@@ -380,3 +380,26 @@ func TestFirstNeeded(t *testing.T) {
 		t.Errorf("nothing: %d", first)
 	}
 }
+
+// TestDropped: what is appended to a dropped partition is refused, also after a
+// restart, as its offsets would begin again at 0.
+func TestDropped(t *testing.T) {
+	d := openLog(t)
+	d.apply(1, part{keyA, batches(batch(0, 5, 0))})
+	d.set.Drop(keyA)
+	late := part{keyA, batches(batch(0, 2, 0))}
+	if got := d.apply(2, late); got.Refused != 1 || d.set.Partition(keyA).HighWatermark() != 0 {
+		t.Errorf("after the drop: %+v", got)
+	}
+	state := d.set.Snapshot()
+	d.set = NewSet(d)
+	if err := d.set.Restore(state); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.set.Reindex(d.ranges(), 2, d.replay); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.apply(3, late); got.Refused != 1 {
+		t.Errorf("after a restart: %+v", got)
+	}
+}
