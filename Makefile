@@ -11,6 +11,8 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # The version is stamped above; Go's own stamp fails in a checkout that belongs to
 # somebody else, as CI's often do.
 BUILD := go build -buildvcs=false
+# The broker answers HTTP/1 only (health, metrics), so that Go need not link HTTP/2.
+SMALL := -trimpath -tags nethttpomithttp2
 TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server
 
 # confluent-kafka-go binds librdkafka, and the race detector its runtime, with a C
@@ -39,7 +41,7 @@ say = @printf '==> %s\n'
 .PHONY: build
 build: go ## bin/lockstep, one static binary
 	$(say) 'building bin/lockstep $(VERSION)'
-	@CGO_ENABLED=0 $(BUILD) -trimpath -ldflags '$(LDFLAGS)' -o bin/lockstep ./broker
+	@CGO_ENABLED=0 $(BUILD) $(SMALL) -ldflags '$(LDFLAGS)' -o bin/lockstep ./broker
 
 .PHONY: toxiproxy
 toxiproxy: go

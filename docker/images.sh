@@ -32,7 +32,7 @@ mkdir -p .build/image/broker/data .build/image/toxiproxy
 # Linux binaries for the engine's architecture, whatever this host is.
 export CGO_ENABLED=0 GOOS=linux GOARCH=$arch
 say "compiling the broker and toxiproxy for linux/$arch"
-go build -buildvcs=false -trimpath -ldflags "-s -w -X main.version=$version" -o .build/image/broker/lockstep ./broker
+go build -buildvcs=false -trimpath -tags nethttpomithttp2 -ldflags "-s -w -X main.version=$version" -o .build/image/broker/lockstep ./broker
 go build -buildvcs=false -trimpath -ldflags '-s -w' -o .build/image/toxiproxy/toxiproxy-server github.com/Shopify/toxiproxy/v2/cmd/server
 cp docker/proxies.json .build/image/toxiproxy/
 

@@ -8,6 +8,8 @@ What this client is like:
   value but earliest and latest means none; 3.x also raises where OffsetForLeaderEpoch shows that the log was cut back.)
 - Rack. 3.x: client_rack. A preferred replica that falls silent is given up after request_timeout_ms (30 s). 2.x has
   none: it reads from a follower through the broker's local-read listener only.
+- Size. 2.x refuses an answer above 1,000,000 bytes and closes the connection, although it asks for 1 MiB a partition;
+  3.x takes 100 MB. The driver sets that for both.
 - CRC. check_crcs is on by default, and it uses the crc32c package where there is one.
 - Produce. Futures carry the offset. Idempotence is on by default in 3.x and off in 2.x. batch_size is where a batch is full;
   a larger record goes alone, up to max_request_size, which is set from max_request_bytes. The calling thread may block
@@ -110,6 +112,7 @@ class Consumer(ConsumerRebalanceListener):
             enable_auto_commit=False,
             auto_offset_reset="earliest" if group else "none",
             isolation_level=config.get("isolation") or "read_uncommitted",
+            receive_message_max_bytes=100_000_000,  # 3.x's default; 2.x's is less than its own fetch size
             **configuration(bootstrap, config, names),
         )
         if group:
