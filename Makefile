@@ -19,6 +19,9 @@ TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server
 # compiler. Everything else here is pure Go and is compiled as that.
 CC_FOUND := $(shell command -v $${CC:-gcc} 2>/dev/null)
 CGO_DRIVER := ./compat/drivers/confluentgo
+ifeq ($(CC_FOUND),)
+export CGO_ENABLED := 0
+endif
 NO_CC := no C compiler (gcc) here
 
 # What `go vet`, `go test` and staticcheck look at: every package that builds here.
