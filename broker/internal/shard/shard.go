@@ -130,7 +130,10 @@ func (s *Shard) recover() error {
 	err = s.logStore.Replay(from, to, func(e *raft.Log) error {
 		own := *e
 		own.Data = append([]byte(nil), e.Data...) // machines may keep it
-		if err, failed := s.apply(&own).(error); failed && !errors.Is(err, errRefused) && e.Data[0] <= ownKind && e.Data[0] == partition.BlobKind {
+		// A machine's error is its answer to a proposer; a blob's means that the
+		// log cannot be read.
+		err, failed := s.apply(&own).(error)
+		if failed && e.Data[0] == partition.BlobKind && !errors.Is(err, errRefused) {
 			return err
 		}
 		s.appliedIndex.Store(e.Index)
