@@ -157,7 +157,8 @@ func decodeIndex(segment uint64, data []byte) (map[Key]sealedRuns, error) {
 			end:      int64(binary.BigEndian.Uint64(e[40:])),
 			maxTS:    int64(binary.BigEndian.Uint64(e[48:])),
 		}
-		if ref.count == 0 || ref.position+uint64(ref.count)*runLen > uint64(len(body)) {
+		if size := uint64(ref.count) * runLen; size == 0 || size > uint64(len(body)) ||
+			ref.position < uint64(indexHeader+count*referenceLen) || ref.position > uint64(len(body))-size {
 			return nil, fmt.Errorf("%w: runs of %s lie outside", errIndex, k)
 		}
 		refs[k] = ref
