@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -165,6 +166,7 @@ func (n *Node) openAPI(meta *controller.Machine, groupMachines []*group.Machine)
 		return n.server.Dispatch(ctx, req)
 	})
 	n.mux.Handle(shard.ServiceReadIndex, n.serveReadIndex)
+	n.mux.Handle(shard.ServiceLeaderLost, n.serveLeaderLost)
 	return n.server.Listen()
 }
 
@@ -177,6 +179,13 @@ func (n *Node) serveReadIndex(ctx context.Context, _ int32, req []byte) ([]byte,
 		return nil, fmt.Errorf("no such shard here")
 	}
 	return n.shards[req[3]].LocalReadIndex(ctx)
+}
+
+func (n *Node) serveLeaderLost(_ context.Context, _ int32, req []byte) ([]byte, error) {
+	if len(req) != 8 || binary.BigEndian.Uint32(req) >= uint32(len(n.shards)) {
+		return nil, fmt.Errorf("no such shard here")
+	}
+	return n.shards[binary.BigEndian.Uint32(req)].LeaderLost(int32(binary.BigEndian.Uint32(req[4:]))), nil
 }
 
 // advertised is the address that clients are told.

@@ -72,7 +72,9 @@ func (m *Mux) welcome(ctx context.Context, nc net.Conn, greeted func()) {
 			link.wake()
 		}
 	}
+	p.opened()
 	s.run()
+	p.ended(m.cfg.Now())
 	p.accepted[l].CompareAndSwap(s, nil)
 	if ctx.Err() == nil {
 		level := m.log.Info

@@ -206,12 +206,14 @@ func (l *link) serve(ctx context.Context, cl *client) error {
 	written := make(chan struct{})
 	go func() { defer close(written); cl.writeLoop() }()
 	stop := context.AfterFunc(ctx, func() { cl.kill(ErrClosed) })
+	l.peer.opened()
 	l.set(cl, nil)
 
 	err := cl.readLoop()
 	cl.kill(err) // keeps an earlier cause, such as the peer's silence
 	stop()
 	l.set(nil, cl.cause)
+	l.peer.ended(l.mux.cfg.Now())
 	cl.failAll(fmt.Errorf("node %d at %s: %w: %w", l.peer.id, l.peer.address, ErrUnreachable, cl.cause))
 	<-written
 	return cl.cause

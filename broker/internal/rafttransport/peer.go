@@ -18,6 +18,7 @@ type peer struct {
 	connects atomic.Uint64
 	timeouts atomic.Uint64
 	stats    [NumKinds]counters
+	presence presence
 }
 
 func newPeer(m *Mux, id int32, address string) *peer {

@@ -147,6 +147,9 @@ func (c *cluster) start(id int32, l net.Listener) *member {
 		}
 		return m.LocalReadIndex(ctx)
 	})
+	mux.Handle(ServiceLeaderLost, func(_ context.Context, _ int32, req []byte) ([]byte, error) {
+		return m.LeaderLost(int32(binary.BigEndian.Uint32(req[4:]))), nil
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	under, cancelUnder := context.WithCancel(context.Background())
 	var ran sync.WaitGroup

@@ -73,6 +73,7 @@ type Shard struct {
 
 	sinceSnapshot int64 // bytes; the state machine's goroutine only
 	snapshotDue   chan struct{}
+	peerLost      chan struct{} // capacity 1: a peer's last connection has ended
 
 	office   atomic.Pointer[office] // nil unless this node leads and is ready
 	retake   chan struct{}          // the office was given up though this node may lead
@@ -88,7 +89,7 @@ func Open(o Options) (*Shard, error) {
 	s := &Shard{
 		id: o.ID, node: o.Node, replicas: o.Replicas, mux: o.Mux, machines: o.Machines,
 		log: o.Log, fail: o.Fatal,
-		reset: make(chan struct{}, 1), snapshotDue: make(chan struct{}, 1), retake: make(chan struct{}, 1),
+		reset: make(chan struct{}, 1), snapshotDue: make(chan struct{}, 1), peerLost: make(chan struct{}, 1), retake: make(chan struct{}, 1),
 		queue: newQueue(), flying: make(chan struct{}, maxFlights), flights: make(chan *flight, maxFlights),
 	}
 	var err error
@@ -106,6 +107,7 @@ func Open(o Options) (*Shard, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("shard %d: %w", o.ID, err), s.logStore.Close())
 	}
+	s.mux.WatchLost(s.noticeLost)
 	return s, nil
 }
 
@@ -197,7 +199,7 @@ func (s *Shard) runRaft(ctx context.Context) (again bool, err error) {
 	living, cancel := context.WithCancel(context.WithoutCancel(ctx)) // until Raft has answered all it will
 	defer cancel()
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){s.lead, s.sequence, s.land, s.balance, s.monitor, s.snapshot} {
+	for _, loop := range []func(context.Context){s.lead, s.sequence, s.land, s.balance, s.monitor, s.snapshot, s.succeed} {
 		loops.Go(func() { loop(living) })
 	}
 	select {
