@@ -69,7 +69,10 @@ var codecs = map[string]kgo.CompressionCodec{
 }
 
 // Build makes the bytes of one batch with base offset 0 from at least one record.
-func Build(codec string, rs []records.Record) ([]byte, error) {
+func Build(codec string, rs []records.Record) ([]byte, error) { return BuildAs(Nobody, codec, rs) }
+
+// BuildAs is Build for a batch of an idempotent producer.
+func BuildAs(by Producer, codec string, rs []records.Record) ([]byte, error) {
 	if len(rs) == 0 {
 		return nil, errors.New("build a batch of no records")
 	}
@@ -95,7 +98,7 @@ func Build(codec string, rs []records.Record) ([]byte, error) {
 	}
 	batch := kmsg.RecordBatch{
 		PartitionLeaderEpoch: -1, Magic: 2, Attributes: attributes, LastOffsetDelta: int32(len(rs) - 1),
-		FirstTimestamp: first, MaxTimestamp: newest, ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1,
+		FirstTimestamp: first, MaxTimestamp: newest, ProducerID: by.ID, ProducerEpoch: by.Epoch, FirstSequence: by.Sequence,
 		NumRecords: int32(len(rs)), Records: body,
 	}
 	out := batch.AppendTo(nil)

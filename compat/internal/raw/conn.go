@@ -88,6 +88,9 @@ func (c *Conn) do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) 
 	if _, err := c.c.Write(c.format.AppendRequest(nil, req, c.next)); err != nil {
 		return nil, fmt.Errorf("send %s: %w", kmsg.NameForKey(req.Key()), err)
 	}
+	if p, ok := req.(*kmsg.ProduceRequest); ok && p.Acks == 0 {
+		return nil, nil // there will be no answer
+	}
 	body, err := c.read(req)
 	if err != nil {
 		return nil, fmt.Errorf("await %s response: %w", kmsg.NameForKey(req.Key()), errors.Join(err, ctx.Err()))

@@ -3,5 +3,6 @@
 // oracle 3 to see the bytes in a replica's log.
 //
 // conn.go is the connection; batch.go looks at record batches with this package's own eyes (header, CRC-32C) and
-// builds some; fetch.go reads a range from one replica; admin.go creates topics and finds leaders.
+// builds some; fetch.go asks one replica once and sees the whole answer, or reads a range; produce.go writes; admin.go
+// creates topics, finds leaders and lists offsets; ping.go is the smallest exchange that shows whether a link carries.
 package raw

@@ -3,6 +3,9 @@ package raw
 import (
 	"context"
 	"fmt"
+	"net"
+	"strconv"
+	"time"
 
 	"lockstep/compat/internal/history"
 
@@ -11,49 +14,72 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Fetch is one question for one partition. The zero values of the limits mean 50 MiB and 500 ms.
+// Fetch is one question for one partition, as a consumer asks it.
 type Fetch struct {
 	Topic     string
 	TopicID   [16]byte // used from version 13 on
 	Partition int32
 	Offset    int64
 	Rack      string
-	MaxWaitMS int32
-	MinBytes  int32
-	MaxBytes  int32
+	// MaxWait is how long the broker may hold the question until there is something to say: 0 means 500 ms, NoWait none.
+	MaxWait  time.Duration
+	MinBytes int32
+	// MaxBytes bounds the answer, and the partition's part of it; 0 means 50 MiB.
+	MaxBytes int32
 	// Version is the highest to use; 0 means 12, the newest that names topics by name.
 	Version int16
-	// LeaderEpoch as the client believes it, plus one; 0 leaves it out (-1 on the wire).
-	LeaderEpochPlus1 int32
+	// LeaderEpoch is the epoch that the client believes in; nil leaves it out.
+	LeaderEpoch *int32
+	// ReadCommitted asks for committed transactions only.
+	ReadCommitted bool
 }
 
-// Answer is the partition's part of a Fetch response.
-type Answer = kmsg.FetchResponseTopicPartition
+// NoWait as a Fetch's MaxWait has the broker answer at once.
+const NoWait time.Duration = -1
 
-// Fetch asks once and returns the answer, whose ErrorCode may be set. The error tells of the connection or of the
-// response as a whole.
+// Answer is what a broker said of the partition. What it did not say is -1.
+type Answer struct {
+	Error         error // the partition's error code, as kerr has it; nil: none
+	HighWatermark int64
+	LastStable    int64
+	LogStart      int64
+	Preferred     int // KIP-392: the replica to ask instead
+	CurrentLeader Leader
+	Endpoints     []Endpoint // KIP-951: where the leader named above is to be found
+	Batches       []history.RawBatch
+	Throttle      time.Duration
+	Took          time.Duration // from the question's first byte to the answer's last
+	Version       int16         // of the request
+	// Body is the partition's part as it came.
+	Body *kmsg.FetchResponseTopicPartition
+}
+
+// Leader is who leads a partition, in which epoch.
+type Leader struct {
+	ID    int
+	Epoch int32
+}
+
+// Endpoint is where a node is to be found.
+type Endpoint struct {
+	Node int
+	Addr string // host:port
+}
+
+// Fetch asks once. A partition's error code is in the answer; the error tells of the connection, of the response as a
+// whole, or of batches that cannot be looked at.
 func (c *Conn) Fetch(ctx context.Context, f Fetch) (*Answer, error) {
-	req := kmsg.NewPtrFetchRequest()
-	req.ReplicaID, req.SessionEpoch = -1, -1
-	req.ReplicaState.ID = -1
-	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = orElse(f.MaxWaitMS, 500), f.MinBytes, orElse(f.MaxBytes, 50<<20)
-	req.Rack = f.Rack
-	topic := kmsg.NewFetchRequestTopic()
-	topic.Topic, topic.TopicID = f.Topic, f.TopicID
-	part := kmsg.NewFetchRequestTopicPartition()
-	part.Partition, part.FetchOffset, part.CurrentLeaderEpoch = f.Partition, f.Offset, f.LeaderEpochPlus1-1
-	part.PartitionMaxBytes = req.MaxBytes
-	topic.Partitions = append(topic.Partitions, part)
-	req.Topics = append(req.Topics, topic)
-
 	atMost := f.Version
 	if atMost == 0 {
 		atMost = 12
 	}
+	start := time.Now()
+	req := f.request()
 	r, err := c.Do(ctx, req, atMost)
 	if err != nil {
 		return nil, err
 	}
+	took := time.Since(start)
 	resp := r.(*kmsg.FetchResponse)
 	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
 		return nil, fmt.Errorf("fetch: %w", err)
@@ -61,14 +87,49 @@ func (c *Conn) Fetch(ctx context.Context, f Fetch) (*Answer, error) {
 	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
 		return nil, fmt.Errorf("fetch: asked for one partition, got %d topics", len(resp.Topics))
 	}
-	return &resp.Topics[0].Partitions[0], nil
+	p := &resp.Topics[0].Partitions[0]
+	a := &Answer{
+		Error: kerr.ErrorForCode(p.ErrorCode), HighWatermark: p.HighWatermark, LastStable: p.LastStableOffset, LogStart: p.LogStartOffset,
+		Preferred: int(p.PreferredReadReplica), CurrentLeader: Leader{int(p.CurrentLeader.LeaderID), p.CurrentLeader.LeaderEpoch},
+		Throttle: time.Duration(resp.ThrottleMillis) * time.Millisecond, Took: took, Version: req.Version, Body: p,
+	}
+	for _, b := range resp.Brokers {
+		a.Endpoints = append(a.Endpoints, Endpoint{int(b.NodeID), net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))})
+	}
+	if a.Batches, err = Split(p.RecordBatches); err != nil {
+		return a, fmt.Errorf("fetch %s-%d at offset %d: %w", f.Topic, f.Partition, f.Offset, err)
+	}
+	return a, nil
 }
 
-func orElse(v, otherwise int32) int32 {
-	if v == 0 {
-		return otherwise
+func (f Fetch) request() *kmsg.FetchRequest {
+	req := kmsg.NewPtrFetchRequest()
+	req.ReplicaID, req.SessionEpoch = -1, -1
+	req.ReplicaState.ID = -1
+	req.Rack, req.MinBytes, req.MaxBytes = f.Rack, f.MinBytes, f.MaxBytes
+	if f.MaxBytes == 0 {
+		req.MaxBytes = 50 << 20
 	}
-	return v
+	switch {
+	case f.MaxWait == 0:
+		req.MaxWaitMillis = 500
+	case f.MaxWait > 0:
+		req.MaxWaitMillis = int32(f.MaxWait.Milliseconds())
+	}
+	if f.ReadCommitted {
+		req.IsolationLevel = 1
+	}
+	topic := kmsg.NewFetchRequestTopic()
+	topic.Topic, topic.TopicID = f.Topic, f.TopicID
+	part := kmsg.NewFetchRequestTopicPartition()
+	part.Partition, part.FetchOffset, part.CurrentLeaderEpoch = f.Partition, f.Offset, -1
+	if f.LeaderEpoch != nil {
+		part.CurrentLeaderEpoch = *f.LeaderEpoch
+	}
+	part.PartitionMaxBytes = req.MaxBytes
+	topic.Partitions = append(topic.Partitions, part)
+	req.Topics = append(req.Topics, topic)
+	return req
 }
 
 // Range is what one replica's log holds of a range of offsets.
@@ -99,24 +160,20 @@ func FetchRange(ctx context.Context, addr, topic string, partition int32, from, 
 		if err != nil {
 			return out, err
 		}
-		if err := kerr.ErrorForCode(a.ErrorCode); err != nil {
-			return out, fmt.Errorf("fetch %s-%d at offset %d: %w", topic, partition, next, err)
+		if a.Error != nil {
+			return out, fmt.Errorf("fetch %s-%d at offset %d: %w", topic, partition, next, a.Error)
 		}
-		batches, err := Split(a.RecordBatches)
-		if err != nil {
-			return out, fmt.Errorf("fetch %s-%d at offset %d: %w", topic, partition, next, err)
-		}
-		for _, b := range batches {
+		for _, b := range a.Batches {
 			out.Bytes += int64(b.Length)
 		}
-		out.Batches = append(out.Batches, batches...)
+		out.Batches = append(out.Batches, a.Batches...)
 		stored, err := Decode(topic, a, next)
 		if err != nil {
 			return out, err
 		}
 		out.Records = append(out.Records, stored...)
-		if n := len(batches); n > 0 {
-			next = batches[n-1].LastOffset + 1
+		if n := len(a.Batches); n > 0 {
+			next = a.Batches[n-1].LastOffset + 1
 		}
 	}
 	return out, nil
@@ -124,10 +181,10 @@ func FetchRange(ctx context.Context, addr, topic string, partition int32, from, 
 
 // Decode gives the records of an answer from offset on; franz-go decompresses and parses them.
 func Decode(topic string, a *Answer, offset int64) ([]Stored, error) {
-	o := kgo.ProcessFetchPartitionOpts{Topic: topic, Partition: a.Partition, Offset: offset}
-	got, _ := kgo.ProcessFetchPartition(o, a, kgo.DefaultDecompressor(), nil)
+	o := kgo.ProcessFetchPartitionOpts{Topic: topic, Partition: a.Body.Partition, Offset: offset}
+	got, _ := kgo.ProcessFetchPartition(o, a.Body, kgo.DefaultDecompressor(), nil)
 	if got.Err != nil {
-		return nil, fmt.Errorf("decode %s-%d at offset %d: %w", topic, a.Partition, offset, got.Err)
+		return nil, fmt.Errorf("decode %s-%d at offset %d: %w", topic, a.Body.Partition, offset, got.Err)
 	}
 	out := make([]Stored, 0, len(got.Records))
 	for _, r := range got.Records {
@@ -142,29 +199,4 @@ func Decode(topic string, a *Answer, offset int64) ([]Stored, error) {
 		out = append(out, Stored{r.Offset, kind, h})
 	}
 	return out, nil
-}
-
-// Produce sends one batch, as Build made it, and returns the offset it was acknowledged at (acks=all).
-func (c *Conn) Produce(ctx context.Context, topic string, partition int32, batch []byte) (int64, error) {
-	req := kmsg.NewPtrProduceRequest()
-	req.Acks, req.TimeoutMillis = -1, 10_000
-	t := kmsg.NewProduceRequestTopic()
-	t.Topic = topic
-	p := kmsg.NewProduceRequestTopicPartition()
-	p.Partition, p.Records = partition, batch
-	t.Partitions = append(t.Partitions, p)
-	req.Topics = append(req.Topics, t)
-	r, err := c.Do(ctx, req, 12) // 13 names topics by id
-	if err != nil {
-		return 0, err
-	}
-	resp := r.(*kmsg.ProduceResponse)
-	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
-		return 0, fmt.Errorf("produce: sent one partition, got %d topics back", len(resp.Topics))
-	}
-	got := resp.Topics[0].Partitions[0]
-	if err := kerr.ErrorForCode(got.ErrorCode); err != nil {
-		return 0, fmt.Errorf("produce to %s-%d: %w", topic, partition, err)
-	}
-	return got.BaseOffset, nil
 }

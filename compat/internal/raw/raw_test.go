@@ -43,7 +43,7 @@ func TestBatchesSurviveABroker(t *testing.T) {
 		if err != nil {
 			t.Fatal(codec, err)
 		}
-		at, err := c.Produce(ctx, "t", 0, b)
+		at, err := c.Append(ctx, "t", 0, b)
 		if err != nil || at != end {
 			t.Fatalf("%s: acknowledged at %d, want %d: %v", codec, at, end, err)
 		}
@@ -102,10 +102,10 @@ func TestAdmin(t *testing.T) {
 	if err := c.CreateTopic(ctx, "t", 1, nil); err != nil {
 		t.Errorf("a topic that is there: %v", err)
 	}
-	if _, _, err := c.Leader(ctx, "t", 0); err != nil {
+	if _, err := c.Leader(ctx, "t", 0); err != nil {
 		t.Error(err)
 	}
-	if _, _, err := c.Leader(ctx, "absent", 0); !errors.Is(err, kerr.UnknownTopicOrPartition) {
+	if _, err := c.Leader(ctx, "absent", 0); !errors.Is(err, kerr.UnknownTopicOrPartition) {
 		t.Errorf("leader of an absent topic: %v", err)
 	}
 	if end, err := c.EndOffset(ctx, "t", 0); err != nil || end != 0 {

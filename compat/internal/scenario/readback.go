@@ -108,7 +108,7 @@ func (c *Cell) ProduceRaw(ctx context.Context, t Topic, perBatch int) (int, erro
 		if err != nil {
 			return n, err
 		}
-		offset, err := conn.Produce(ctx, t.Name, t.Partition, bytes)
+		offset, err := conn.Append(ctx, t.Name, t.Partition, bytes)
 		if err != nil {
 			return n, fmt.Errorf("produce a %s batch raw: %w", codec, err)
 		}

@@ -145,11 +145,11 @@ func (c *Cell) leaderSeenBy(ctx context.Context, node int, name string, partitio
 		return 0, [16]byte{}, fmt.Errorf("node %d: %w", node, err)
 	}
 	defer conn.Close()
-	leader, id, err := conn.Leader(ctx, name, partition)
+	now, err := conn.Leader(ctx, name, partition)
 	if err != nil {
-		return 0, id, fmt.Errorf("node %d: %w", node, err)
+		return 0, now.TopicID, fmt.Errorf("node %d: %w", node, err)
 	}
-	return leader, id, nil
+	return now.ID, now.TopicID, nil
 }
 
 // End asks the partition's leader, whoever that is now, for the high watermark.
