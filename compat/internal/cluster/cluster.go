@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"lockstep/compat/internal/raw"
 )
 
 // Options of a cluster.
@@ -29,6 +31,8 @@ type runtime interface {
 	startNode(ctx context.Context, n NodePlan) error
 	// kill is SIGKILL, stop is SIGTERM; both return when the node has ended.
 	kill(ctx context.Context, node int) error
+	// wipe empties the data directory of a node that does not run.
+	wipe(ctx context.Context, n NodePlan) error
 	stop(ctx context.Context, node int) error
 	pause(ctx context.Context, node int) error
 	resume(ctx context.Context, node int) error
@@ -47,7 +51,11 @@ type Cluster struct {
 	rt      runtime
 	plan    plan
 	dials   map[Edge]string
+	reaches map[Edge]string
 	logger  *slog.Logger
+
+	mu    sync.Mutex                // guards extra
+	extra map[int]map[string]string // settings beside the plan's, by node
 
 	closeOnce sync.Once
 	closeErr  error
@@ -55,7 +63,8 @@ type Cluster struct {
 
 // Start starts everything and waits until the cluster can be used. When it fails, it has cleaned up.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
-	c := &Cluster{target: o.Target, runtime: o.Runtime, logger: o.Logger, dials: map[Edge]string{}}
+	c := &Cluster{target: o.Target, runtime: o.Runtime, logger: o.Logger, dials: map[Edge]string{}, reaches: map[Edge]string{},
+		extra: map[int]map[string]string{}}
 	switch o.Runtime {
 	case "process":
 		c.rt = newProcesses(o)
@@ -80,7 +89,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	}
 	c.plan = p
 	for _, x := range p.proxies {
-		c.dials[x.edge] = x.dial
+		c.dials[x.edge], c.reaches[x.edge] = x.dial, x.reach
 	}
 	c.Proxies = newProxies(p.api)
 	if err := c.Proxies.populate(p.proxies); err != nil {
@@ -108,11 +117,25 @@ func (c *Cluster) Close() error {
 // Runtime is process or docker.
 func (c *Cluster) Runtime() string { return c.runtime }
 
+// Features says what scenarios may ask of this target in this runtime.
+func (c *Cluster) Features() Features { return c.target.Features() }
+
 // Target is what runs.
 func (c *Cluster) Target() Target { return c.target }
 
 // Dial is the address to dial for an edge: for clients' edges as a client on this machine dials it.
 func (c *Cluster) Dial(e Edge) string { return c.dials[e] }
+
+// Reach is the address at which the suite itself dials an edge: also one that is made for peers.
+func (c *Cluster) Reach(e Edge) string { return c.reaches[e] }
+
+// Greeting is what a stranger may send over an edge to see whether it carries.
+func (c *Cluster) Greeting(e Edge) raw.Greeting {
+	if from, to, peers := e.Ends(); peers {
+		return c.target.PeerGreeting(from, to)
+	}
+	return raw.KafkaGreeting()
+}
 
 // Bootstrap is the proxied address of every node's ordinary listener.
 func (c *Cluster) Bootstrap() []string {
@@ -136,7 +159,7 @@ func (c *Cluster) Running(node int) bool { return c.rt.running(node) }
 // StartNode starts a node that does not run; WaitReady tells when it is of use.
 func (c *Cluster) StartNode(ctx context.Context, node int) error {
 	c.logger.Info("start node", "node", node)
-	if err := c.rt.startNode(ctx, c.plan.nodes[node]); err != nil {
+	if err := c.rt.startNode(ctx, c.nodePlan(node)); err != nil {
 		return fmt.Errorf("start node %d: %w", node, err)
 	}
 	return nil
@@ -227,11 +250,17 @@ func (c *Cluster) Healthy(ctx context.Context) error {
 	return c.target.Ready(ctx, c)
 }
 
-// Restore makes the cluster whole after a cell, whatever that left behind: proxies open, toxics gone, nodes running and
-// ready.
+// Restore makes the cluster whole after a cell, whatever that left behind: proxies open, toxics gone, nodes running with
+// the plan's own settings and ready.
 func (c *Cluster) Restore(ctx context.Context) error {
 	if err := c.Proxies.Reset(); err != nil {
 		return err
+	}
+	if changed := c.reconfigured(); len(changed) > 0 {
+		c.logger.Info("take settings back", "nodes", changed)
+		if err := c.stopChanged(ctx, changed); err != nil {
+			return err
+		}
 	}
 	for _, n := range Nodes() {
 		if !c.Running(n) {

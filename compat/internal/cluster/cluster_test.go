@@ -47,6 +47,7 @@ func TestWiring(t *testing.T) {
 		},
 		listen:   func(e Edge) string { return "in-" + string(e) },
 		dial:     func(e Edge) string { return "to-" + string(e) },
+		reach:    func(e Edge) string { return "suite-to-" + string(e) },
 		upstream: func(_ int, own string) string { return own },
 		direct:   func(n int) direct { return direct{kafka: nodeName(n)} },
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	mobynet "github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
@@ -52,11 +54,12 @@ type containers struct {
 
 	mu    sync.Mutex // guards all below
 	ids   map[string]string
-	tails sync.WaitGroup // goroutines that copy logs
+	told  map[string][]string // what a node's container was told when it was made: its environment and arguments
+	tails sync.WaitGroup      // goroutines that copy logs
 }
 
 func newContainers(o Options) *containers {
-	return &containers{o: o, ids: map[string]string{}, hostPort: map[string]int{}}
+	return &containers{o: o, ids: map[string]string{}, told: map[string][]string{}, hostPort: map[string]int{}}
 }
 
 // Engine tells whether a Docker engine answers.
@@ -149,6 +152,7 @@ func (r *containers) wiring(inner map[Edge]int) wiring {
 			}
 			return r.host("toxiproxy", inner[e])
 		},
+		reach: func(e Edge) string { return r.host("toxiproxy", inner[e]) },
 		// The node's own address is 0.0.0.0:port.
 		upstream: func(n int, own string) string { return nodeName(n) + own[len("0.0.0.0"):] },
 		direct: func(n int) direct {
@@ -175,7 +179,7 @@ func (r *containers) bindings(name string, ports []int) (exposed []string, bound
 }
 
 // run makes and starts a container under a name in our network.
-func (r *containers) run(ctx context.Context, name, image string, ports []int, env, args []string) error {
+func (r *containers) run(ctx context.Context, name, image string, ports []int, env, args []string, mounts ...mount.Mount) error {
 	exposed, bound, err := r.bindings(name, ports)
 	if err != nil {
 		return err
@@ -187,7 +191,7 @@ func (r *containers) run(ctx context.Context, name, image string, ports []int, e
 	}
 	c, err := testcontainers.Run(ctx, image,
 		testcontainers.WithExposedPorts(exposed...),
-		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) { h.PortBindings = bound }),
+		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) { h.PortBindings, h.Mounts = bound, mounts }),
 		testcontainers.WithEnv(vars),
 		testcontainers.WithCmd(args...),
 		testcontainers.WithLabels(r.labels()),
@@ -237,13 +241,70 @@ func (r *containers) id(node int) string {
 }
 
 func (r *containers) startNode(ctx context.Context, n NodePlan) error {
-	if id := r.id(n.ID); id != "" {
+	name := nodeName(n.ID)
+	env, args := r.o.Target.Env(n), r.o.Target.Args(n)
+	tell := append(slices.Clone(env), args...)
+	id := r.id(n.ID)
+	r.mu.Lock()
+	told := r.told[name]
+	r.told[name] = tell
+	r.mu.Unlock()
+	switch {
+	case id != "" && slices.Equal(tell, told):
 		if _, err := r.docker.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 			return err
 		}
-		return r.tail(nodeName(n.ID), id)
+		return r.tail(name, id)
+	case id != "":
+		// A container's environment is its own for life: another one takes over its volume.
+		if err := r.remove(ctx, n.ID); err != nil {
+			return err
+		}
+	default:
+		if err := r.makeVolume(ctx, n.ID); err != nil {
+			return err
+		}
 	}
-	return r.run(ctx, nodeName(n.ID), r.o.Target.Image(), nodePorts, r.o.Target.Env(n), r.o.Target.Args(n))
+	return r.run(ctx, name, r.o.Target.Image(), nodePorts, env, args, r.volume(n))
+}
+
+// volume is a node's data, which outlives its containers.
+func (r *containers) volume(n NodePlan) mount.Mount {
+	return mount.Mount{Type: mount.TypeVolume, Source: r.volumeName(n.ID), Target: n.DataDir}
+}
+
+func (r *containers) volumeName(node int) string {
+	return fmt.Sprintf("lockstep-compat-%d-%s", os.Getpid(), nodeName(node))
+}
+
+func (r *containers) makeVolume(ctx context.Context, node int) error {
+	_, err := r.docker.VolumeCreate(ctx, client.VolumeCreateOptions{Name: r.volumeName(node), Labels: r.labels()})
+	if err != nil {
+		return fmt.Errorf("make a volume for node %d: %w", node, err)
+	}
+	return nil
+}
+
+// remove removes a node's container and leaves its volume.
+func (r *containers) remove(ctx context.Context, node int) error {
+	if _, err := r.docker.ContainerRemove(ctx, r.id(node), client.ContainerRemoveOptions{Force: true}); err != nil {
+		return fmt.Errorf("remove the container of node %d: %w", node, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.ids, nodeName(node))
+	return nil
+}
+
+// wipe makes a new volume; the next start makes a container for it.
+func (r *containers) wipe(ctx context.Context, n NodePlan) error {
+	if err := r.remove(ctx, n.ID); err != nil {
+		return err
+	}
+	if _, err := r.docker.VolumeRemove(ctx, r.volumeName(n.ID), client.VolumeRemoveOptions{Force: true}); err != nil {
+		return fmt.Errorf("remove the volume of node %d: %w", n.ID, err)
+	}
+	return nil
 }
 
 // end sends a signal that ends a container, and waits for its end.
@@ -308,6 +369,14 @@ func (r *containers) removeLabelled(ctx context.Context, ours func(labels map[st
 	for _, c := range list.Items {
 		if ours(c.Labels) {
 			_, err := r.docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+			errs = append(errs, err)
+		}
+	}
+	volumes, err := r.docker.VolumeList(ctx, client.VolumeListOptions{Filters: labelled})
+	errs = append(errs, err)
+	for _, v := range volumes.Items {
+		if ours(v.Labels) {
+			_, err := r.docker.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{Force: true})
 			errs = append(errs, err)
 		}
 	}

@@ -17,8 +17,14 @@ func ClientEdge(node int) Edge { return Edge(fmt.Sprintf("client-%d", node)) }
 // LocalEdge is what clients dial to reach a node's local-read listener.
 func LocalEdge(node int) Edge { return Edge(fmt.Sprintf("local-%d", node)) }
 
-// PeerEdge is what node from dials to reach node to.
-func PeerEdge(from, to int) Edge { return Edge(fmt.Sprintf("raft-%d-%d", from, to)) }
+// RaftEdge is what node from dials to reach node to.
+func RaftEdge(from, to int) Edge { return Edge(fmt.Sprintf("raft-%d-%d", from, to)) }
+
+// Ends are the nodes that dial and are dialled over a peers' edge; peers is false for clients' edges.
+func (e Edge) Ends() (from, to int, peers bool) {
+	n, err := fmt.Sscanf(string(e), "raft-%d-%d", &from, &to)
+	return from, to, n == 2 && err == nil
+}
 
 // Peer tells whether nodes dial it (and not clients).
 func (e Edge) Peer() bool { return strings.HasPrefix(string(e), "raft-") }
@@ -45,7 +51,7 @@ func Edges() []Edge {
 	}
 	for _, from := range Nodes() {
 		for _, to := range Others(from) {
-			out = append(out, PeerEdge(from, to))
+			out = append(out, RaftEdge(from, to))
 		}
 	}
 	return out

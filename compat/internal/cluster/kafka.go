@@ -3,10 +3,13 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"lockstep/compat/internal/raw"
 
@@ -26,7 +29,9 @@ type Kafka struct {
 func (Kafka) Name() string { return "kafka" }
 
 // Features implements Target.
-func (Kafka) Features() Features { return Features{} }
+func (Kafka) Features() Features {
+	return Features{Reconfigure: true, Wipe: true}
+}
 
 // Binary implements Target.
 func (k Kafka) Binary() (string, error) {
@@ -60,13 +65,13 @@ func (k Kafka) Args(n NodePlan) []string { return k.java("kafka.Kafka", properti
 // clusterID is any fixed id in Kafka's format: 16 bytes in base64.
 const clusterID = "bG9ja3N0ZXAtY29tcGF0MQ"
 
-// Prepare implements Target: it writes the configuration and formats the log directory, both once.
+// Prepare implements Target: it writes the configuration, and formats a log directory that is not.
 func (k Kafka) Prepare(n NodePlan) error {
-	if _, err := os.Stat(properties(n)); err == nil {
-		return nil
-	}
 	if err := os.WriteFile(properties(n), []byte(k.config(n)), 0o644); err != nil {
 		return err
+	}
+	if _, err := os.Stat(filepath.Join(n.DataDir, "log", "meta.properties")); err == nil {
+		return nil
 	}
 	java, err := k.Binary()
 	if err != nil {
@@ -88,7 +93,7 @@ func (Kafka) config(n NodePlan) string {
 		}
 		voters = append(voters, fmt.Sprintf("%d@%s", id, addr))
 	}
-	return strings.Join([]string{
+	lines := []string{
 		"process.roles=broker,controller",
 		fmt.Sprintf("node.id=%d", n.ID),
 		"controller.quorum.voters=" + strings.Join(voters, ","),
@@ -99,13 +104,58 @@ func (Kafka) config(n NodePlan) string {
 		"controller.listener.names=CONTROLLER",
 		"log.dirs=" + filepath.Join(n.DataDir, "log"),
 		"broker.rack=" + n.Rack,
-		"replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector",
+		rackAware,
 		"default.replication.factor=3", "min.insync.replicas=2",
 		"offsets.topic.replication.factor=3", "offsets.topic.num.partitions=3",
 		"transaction.state.log.replication.factor=3", "transaction.state.log.min.isr=2",
 		"group.initial.rebalance.delay.ms=0",
-		"num.network.threads=2", "num.io.threads=4", "log.cleaner.enable=false", "",
-	}, "\n")
+		"num.network.threads=2", "num.io.threads=4", "log.cleaner.enable=false",
+	}
+	for _, name := range slices.Sorted(maps.Keys(n.Extra)) {
+		if name == leaderOnly {
+			lines = slices.DeleteFunc(lines, func(line string) bool { return line == rackAware })
+			continue
+		}
+		lines = append(lines, name+"="+n.Extra[name]) // of two the last one counts
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+const (
+	rackAware = "replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector"
+	// leaderOnly among a plan's Extra has no replica selector, so that consumers are sent to nobody but the leader.
+	leaderOnly = "(leader only)"
+)
+
+// Settings implements Target: names without Lockstep's prefix are Kafka's own properties, of the others it has a few.
+func (Kafka) Settings(env map[string]string) (map[string]string, error) {
+	out := map[string]string{}
+	for name, value := range env {
+		switch {
+		case !strings.HasPrefix(name, "LOCKSTEP_"):
+			out[name] = value
+		case name == "LOCKSTEP_FETCH_FROM_FOLLOWERS" && value == "true":
+		case name == "LOCKSTEP_FETCH_FROM_FOLLOWERS":
+			out[leaderOnly] = "yes"
+		case name == "LOCKSTEP_REPLICA_LAG_MAX":
+			lag, err := time.ParseDuration(value)
+			if err != nil {
+				return nil, fmt.Errorf("%s=%s: %w", name, value, err)
+			}
+			out["replica.lag.time.max.ms"] = fmt.Sprint(lag.Milliseconds())
+		default:
+			return nil, fmt.Errorf("Kafka has nothing like %s: %w", name, ErrCannot)
+		}
+	}
+	return out, nil
+}
+
+// PeerGreeting implements Target: controllers take questions for versions like any listener.
+func (Kafka) PeerGreeting(int, int) raw.Greeting { return raw.KafkaGreeting() }
+
+// Transfer implements Target.
+func (Kafka) Transfer(context.Context, *Cluster, string, int32, int) error {
+	return fmt.Errorf("hand leadership over: the suite does not ask Kafka for that: %w", ErrCannot)
 }
 
 // Ready implements Target: every node knows three brokers, and every partition has all its replicas in sync.

@@ -2,11 +2,17 @@ package cluster
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"lockstep/compat/internal/raw"
 )
 
 // Lockstep is the target that this repository is about.
@@ -19,7 +25,7 @@ func (Lockstep) Name() string { return "lockstep" }
 
 // Features implements Target.
 func (Lockstep) Features() Features {
-	return Features{LocalListener: true, Counters: true, Replicas: true}
+	return Features{LocalListener: true, Counters: true, Replicas: true, Transfer: true, Reconfigure: true, Wipe: true}
 }
 
 // Binary implements Target.
@@ -50,7 +56,7 @@ func (Lockstep) Env(n NodePlan) []string {
 		}
 		peers = append(peers, fmt.Sprintf("%d@%s", id, addr))
 	}
-	return []string{
+	env := []string{
 		fmt.Sprintf("LOCKSTEP_NODE_ID=%d", n.ID),
 		"LOCKSTEP_DATA_DIR=" + n.DataDir,
 		"LOCKSTEP_LISTENERS=" + n.Kafka,
@@ -62,6 +68,39 @@ func (Lockstep) Env(n NodePlan) []string {
 		"LOCKSTEP_PEERS=" + strings.Join(peers, ","),
 		"LOCKSTEP_RACK=" + n.Rack,
 	}
+	for _, name := range slices.Sorted(maps.Keys(n.Extra)) {
+		env = append(env, name+"="+n.Extra[name]) // of two the last one counts
+	}
+	return env
+}
+
+// Settings implements Target.
+func (Lockstep) Settings(env map[string]string) (map[string]string, error) { return env, nil }
+
+// Transfer implements Target: a partition's shard is handed over.
+func (Lockstep) Transfer(ctx context.Context, c *Cluster, topic string, partition int32, to int) error {
+	shard, err := c.ShardOf(ctx, topic, partition)
+	if err != nil {
+		return err
+	}
+	return c.Transfer(ctx, shard, to)
+}
+
+// PeerGreeting implements Target: a hello as peers begin with, from a node that there is not. It is answered with a
+// hello, of the same size, that says so, and the connection ends; the peers' own are not disturbed.
+func (Lockstep) PeerGreeting(_, to int) raw.Greeting {
+	const (
+		size    = 32
+		version = 1
+		nobody  = 0
+	)
+	b := make([]byte, size)
+	copy(b, "LOCKSTEP")
+	binary.LittleEndian.PutUint16(b[8:], version)
+	binary.LittleEndian.PutUint32(b[12:], nobody)
+	binary.LittleEndian.PutUint32(b[16:], uint32(to))
+	binary.LittleEndian.PutUint32(b[28:], crc32.Checksum(b[:28], crc32.MakeTable(crc32.Castagnoli)))
+	return raw.Greeting{Ask: b, Answer: size}
 }
 
 // Ready implements Target: every node says that it is ready, every shard has one leader that all agree on, and

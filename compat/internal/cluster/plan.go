@@ -11,14 +11,16 @@ type NodePlan struct {
 	AdvertisedKafka, AdvertisedLocal string
 	// Peers is how it dials the others: the proxied addresses, by node.
 	Peers map[int]string
+	// Extra are settings that a scenario has added, as Target.Settings made them: see Reconfigure.
+	Extra map[string]string
 }
 
 // proxyPlan is one edge: where toxiproxy listens (as it sees it), what it forwards to, and what is to be dialled to
-// get there (as whoever dials sees it).
+// get there (as whoever dials sees it, and as the suite does).
 type proxyPlan struct {
 	edge             Edge
 	listen, upstream string
-	dial             string
+	dial, reach      string
 }
 
 // direct is how the suite itself reaches a node past every proxy.
@@ -40,6 +42,8 @@ type wiring struct {
 	own func(node int) NodePlan
 	// listen and dial are toxiproxy's address for an edge, seen from within and from whoever dials it.
 	listen, dial func(Edge) string
+	// reach is how the suite itself dials an edge, also one that is made for peers.
+	reach func(Edge) string
 	// upstream turns a node's own address into one that toxiproxy can dial.
 	upstream func(node int, own string) string
 	direct   func(node int) direct
@@ -48,7 +52,7 @@ type wiring struct {
 func (w wiring) plan() plan {
 	p := plan{api: w.api, nodes: map[int]NodePlan{}, direct: map[int]direct{}}
 	add := func(e Edge, node int, own string) {
-		p.proxies = append(p.proxies, proxyPlan{e, w.listen(e), w.upstream(node, own), w.dial(e)})
+		p.proxies = append(p.proxies, proxyPlan{e, w.listen(e), w.upstream(node, own), w.dial(e), w.reach(e)})
 	}
 	for _, n := range Nodes() {
 		np := w.own(n)
@@ -56,8 +60,8 @@ func (w wiring) plan() plan {
 		np.AdvertisedKafka, np.AdvertisedLocal = w.dial(ClientEdge(n)), w.dial(LocalEdge(n))
 		np.Peers = map[int]string{}
 		for _, peer := range Others(n) {
-			np.Peers[peer] = w.dial(PeerEdge(n, peer))
-			add(PeerEdge(peer, n), n, np.Raft)
+			np.Peers[peer] = w.dial(RaftEdge(n, peer))
+			add(RaftEdge(peer, n), n, np.Raft)
 		}
 		add(ClientEdge(n), n, np.Kafka)
 		add(LocalEdge(n), n, np.Local)

@@ -60,6 +60,7 @@ func (r *processes) prepare(ctx context.Context) (plan, error) {
 		api: addr(api), own: node,
 		listen:   func(e Edge) string { return byEdge[e] },
 		dial:     func(e Edge) string { return byEdge[e] },
+		reach:    func(e Edge) string { return byEdge[e] },
 		upstream: func(_ int, own string) string { return own },
 		direct:   func(n int) direct { p := node(n); return direct{p.Kafka, p.Local, p.HTTP} },
 	}
@@ -214,6 +215,13 @@ func (r *processes) pause(ctx context.Context, node int) error {
 
 func (r *processes) resume(ctx context.Context, node int) error {
 	return r.signal(ctx, node, syscall.SIGCONT, false)
+}
+
+func (r *processes) wipe(_ context.Context, n NodePlan) error {
+	if err := os.RemoveAll(n.DataDir); err != nil {
+		return err
+	}
+	return os.MkdirAll(n.DataDir, 0o755)
 }
 
 func (r *processes) close() error {

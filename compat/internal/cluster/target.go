@@ -1,6 +1,10 @@
 package cluster
 
-import "context"
+import (
+	"context"
+
+	"lockstep/compat/internal/raw"
+)
 
 // Target is a kind of broker.
 type Target interface {
@@ -20,6 +24,13 @@ type Target interface {
 	// Ready asks whether the cluster can be used: nil when every node serves and every replica follows. The error says
 	// what is missing.
 	Ready(ctx context.Context, c *Cluster) error
+	// Settings turns settings, as Lockstep's environment variables have them, into what a plan's Extra is for this
+	// target. The error wraps ErrCannot for those that the target has nothing of the kind for.
+	Settings(env map[string]string) (map[string]string, error)
+	// PeerGreeting is what a stranger may send to node to where its peers dial in, so that it answers.
+	PeerGreeting(from, to int) raw.Greeting
+	// Transfer has a partition led by another node. It returns when that is under way.
+	Transfer(ctx context.Context, c *Cluster, topic string, partition int32, to int) error
 	// Settled asks whether leaders will stay where they are if nothing happens: nil when the target is done with moving
 	// them about. Scenarios choose followers by their leader, so they begin on a settled cluster.
 	Settled(ctx context.Context, c *Cluster) error
@@ -30,4 +41,7 @@ type Features struct {
 	LocalListener bool // a listener on which a follower calls itself the leader
 	Counters      bool // counts of records served by role
 	Replicas      bool // the state of every replica over HTTP
+	Transfer      bool // leadership can be handed over on request
+	Reconfigure   bool // nodes can be started again with other settings
+	Wipe          bool // a node's data can be taken away
 }

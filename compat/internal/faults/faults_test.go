@@ -59,6 +59,12 @@ func (fakes) Env(n cluster.NodePlan) []string {
 	return []string{fakeVar + "=" + port}
 }
 
+func (fakes) Settings(env map[string]string) (map[string]string, error) { return env, nil }
+func (fakes) PeerGreeting(int, int) raw.Greeting                        { return raw.KafkaGreeting() }
+func (fakes) Transfer(context.Context, *cluster.Cluster, string, int32, int) error {
+	return cluster.ErrCannot
+}
+
 func (fakes) Settled(context.Context, *cluster.Cluster) error { return nil }
 
 func (fakes) Ready(ctx context.Context, c *cluster.Cluster) error {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lockstep/compat/internal/clients"
+	"lockstep/compat/internal/cluster"
 )
 
 // Scenario is a row of the test plan.
@@ -44,4 +45,7 @@ func Skipf(format string, args ...any) error { return skip{fmt.Errorf(format, ar
 // IsUnknown tells an error of Unknownf.
 func IsUnknown(err error) bool { var u unknown; return errors.As(err, &u) }
 
-func isSkip(err error) bool { var s skip; return errors.As(err, &s) }
+func isSkip(err error) bool {
+	var s skip
+	return errors.As(err, &s) || errors.Is(err, cluster.ErrCannot)
+}
