@@ -1,6 +1,9 @@
 package api
 
-import "lockstep/broker/internal/controller"
+import (
+	"lockstep/broker/internal/controller"
+	"lockstep/broker/internal/mutant"
+)
 
 // linearizable reports whether reads of t must see every write acknowledged
 // before them, on whichever replica.
@@ -9,5 +12,5 @@ func (a *API) linearizable(t *controller.Topic) bool {
 	if !ok {
 		c = a.Config.ReadConsistency
 	}
-	return c == "linearizable"
+	return c == "linearizable" && !mutant.Is(mutant.StaleLinearizable)
 }

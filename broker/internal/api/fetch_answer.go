@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"lockstep/broker/internal/mutant"
 	"lockstep/broker/internal/recordbatch"
 	"lockstep/broker/internal/shard"
 )
@@ -143,6 +144,15 @@ func (f *fetching) serve(p *fetched, room int, first bool) (atOnce bool) {
 	}
 	if len(records) > 0 {
 		p.resp.RecordBatches = records
+	}
+	if mutant.Is(mutant.FlippedByte) && !p.leading {
+		p.resp.RecordBatches = mutant.Flip(p.resp.RecordBatches)
+	}
+	if mutant.Is(mutant.Restamped) && !p.leading {
+		p.resp.RecordBatches = mutant.Restamp(p.resp.RecordBatches)
+	}
+	if mutant.Is(mutant.PrefersItself) && !p.leading {
+		p.resp.PreferredReadReplica = f.a.Config.NodeID
 	}
 	return false
 }

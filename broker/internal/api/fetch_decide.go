@@ -1,6 +1,10 @@
 package api
 
-import "github.com/twmb/franz-go/pkg/kerr"
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"lockstep/broker/internal/mutant"
+)
 
 // situation is everything that decides how a Fetch of one partition is
 // answered.
@@ -63,6 +67,9 @@ func doRefuseNaming(err *kerr.Error) decision {
 // with a preferred replica, whichever it is. It is never set beside an error,
 // which it would hide.
 func decide(s situation) decision {
+	if mutant.Is(mutant.ServesWhenOff) {
+		s.readsOn = true
+	}
 	if s.local {
 		return decideLocal(s)
 	}

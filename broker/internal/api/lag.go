@@ -3,6 +3,7 @@ package api
 import (
 	"time"
 
+	"lockstep/broker/internal/mutant"
 	"lockstep/broker/internal/shard"
 )
 
@@ -31,6 +32,9 @@ func (a *API) lagging(st shard.Status, now time.Time) bool {
 // followerLags reports whether a follower of this leader is unheard for a
 // lease, or behind by more than share of the limits.
 func (a *API) followerLags(f shard.Progress, st shard.Status, now time.Time, share float64) bool {
+	if mutant.Is(mutant.StalePreferred) {
+		return false
+	}
 	if now.Sub(f.LastContact) > a.Config.Lease {
 		return true
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"lockstep/broker/internal/mutant"
 	"lockstep/broker/internal/partition"
 )
 
@@ -113,6 +114,9 @@ func (m *Machine) Apply(cmd []byte) any {
 }
 
 func (m *Machine) apply(c command) error {
+	if mutant.Is(mutant.OffsetsForgotten) && c.op == opFence {
+		m.groups = map[string]*stored{}
+	}
 	switch c.op {
 	case opCommit:
 		return m.commit(c)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"lockstep/broker/internal/mutant"
 )
 
 // CommitRequest is an OffsetCommit whose partitions are all to be committed.
@@ -29,6 +31,9 @@ func (c *Coordinator) Commit(ctx context.Context, r CommitRequest) error {
 	}
 	for tp, o := range r.Offsets {
 		o.CommitTime = c.Now().UnixMilli()
+		if mutant.Is(mutant.CommitPlusOne) {
+			o.Offset++
+		}
 		r.Offsets[tp] = o
 	}
 	cmd := command{op: opCommit, epoch: c.epoch, group: r.Group, commitAs: r.Generation, commit: r.Offsets}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"lockstep/broker/internal/mutant"
 	"lockstep/broker/internal/recordbatch"
 )
 
@@ -138,7 +139,12 @@ func clip(data []byte, offset int64, limit int, atLeastOne bool) (clipped, error
 			return c, err
 		}
 		after := len(data) - len(rest)
-		if c.next = b.NextOffset(); c.next > offset && !c.full {
+		c.next = b.NextOffset()
+		if mutant.Is(mutant.SkipsHalfBatch) && b.BaseOffset() < offset {
+			pos = after
+			continue
+		}
+		if c.next > offset && !c.full {
 			if start < 0 {
 				start, end = pos, pos
 			}
@@ -259,6 +265,9 @@ func (p *Partition) Unwatch(w *Watcher) {
 }
 
 func (p *Partition) wake() {
+	if mutant.Is(mutant.SleepsThrough) {
+		return
+	}
 	p.watch.Lock()
 	defer p.watch.Unlock()
 	for w := range p.watch.by {

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 
 	"github.com/hashicorp/raft"
+
+	"lockstep/broker/internal/mutant"
 )
 
 // follower is what a shard's leader knows of one peer: how far it has
@@ -96,7 +98,7 @@ func (f *follower) answered(term, last, commit uint64, resp *raft.AppendEntriesR
 // that commit index is already on its way.
 func (t *ShardTransport) PushCommit(peer int32, term, prevIndex, prevTerm, commit uint64) {
 	f := t.followers[peer]
-	if f == nil {
+	if f == nil || mutant.Is(mutant.SlowCommits) {
 		return
 	}
 	storeMax(&t.commit, int64(commit))

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 
 	"github.com/hashicorp/raft"
+
+	"lockstep/broker/internal/mutant"
 )
 
 // server is a connection a peer dialled: it takes requests and answers them.
@@ -107,6 +110,9 @@ func (s *server) raftRequest(h header, body []byte) error {
 	case typeHeartbeat, typeCommit, typeAppend:
 		in.append, err = decodeAppend(body)
 		in.rpc.Command = in.append
+		if mutant.Is(mutant.ServeUncommitted) && err == nil {
+			in.append.LeaderCommitIndex = math.MaxUint64 // Raft stops at the last entry it has
+		}
 		if err == nil && (h.typ == typeHeartbeat) != isHeartbeat(in.append) && h.typ != typeAppend {
 			err = fmt.Errorf("%w: AppendEntries under type %d", errMalformed, h.typ)
 		}

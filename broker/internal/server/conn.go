@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lockstep/broker/internal/api"
+	"lockstep/broker/internal/mutant"
 )
 
 const (
@@ -134,19 +135,29 @@ func (c *conn) readError(err error) error {
 // waits for the rest of what was started.
 func (c *conn) write() {
 	for p := range c.queue {
-		resp := p.wait()
-		if c.life.gone.Err() != nil {
-			continue
-		}
-		if resp != nil {
-			if err := c.send(p.req, func(dst []byte) []byte { return api.AppendResponse(dst, p.req, resp) }); err != nil {
-				c.server.Log.Debug("sending failed", "listener", c.kind.String(), "host", c.host, "client", p.req.ClientID, "api", p.req.Name(), "err", err)
-				c.life.end()
+		if mutant.Is(mutant.OutOfOrder) {
+			if next, ok := mutant.Overtaking(c.queue); ok {
+				c.answer(next)
 			}
 		}
-		if p.req.HangUp {
+		c.answer(p)
+	}
+}
+
+// answer waits for one answer and sends it.
+func (c *conn) answer(p pending) {
+	resp := p.wait()
+	if c.life.gone.Err() != nil {
+		return
+	}
+	if resp != nil {
+		if err := c.send(p.req, func(dst []byte) []byte { return api.AppendResponse(dst, p.req, resp) }); err != nil {
+			c.server.Log.Debug("sending failed", "listener", c.kind.String(), "host", c.host, "client", p.req.ClientID, "api", p.req.Name(), "err", err)
 			c.life.end()
 		}
+	}
+	if p.req.HangUp {
+		c.life.end()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"lockstep/broker/internal/mutant"
 	"lockstep/broker/internal/partition"
 )
 
@@ -30,6 +31,9 @@ func (o *office) head(k partition.Key, p *partition.Partition) *head {
 	h := o.heads[k]
 	if h == nil {
 		h = &head{next: p.HighWatermark(), producers: p.Producers(), inFlight: map[int64]*flight{}}
+		if mutant.Is(mutant.ForgetsProducers) {
+			h.producers = partition.Producers{}
+		}
 		o.heads[k] = h
 	}
 	return h

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"lockstep/broker/internal/mutant"
 	"lockstep/broker/internal/partition"
 	"lockstep/broker/internal/recordbatch"
 )
@@ -101,6 +102,9 @@ func (s *Shard) prepare(batches []*pending) *flight {
 	}
 	f.future = s.raft().Apply(blob, enqueueTimeout)
 	f.settled = settle(f.future)
+	if mutant.Is(mutant.AckBeforeQuorum) {
+		s.tell(f.batches, nil)
+	}
 	return f
 }
 
@@ -109,6 +113,9 @@ func (s *Shard) prepare(batches []*pending) *flight {
 func (s *Shard) stamp(o *office, f *flight, p *pending, clock int64) bool {
 	h := o.head(p.key, s.set.Partition(p.key))
 	v := h.producers.Check(p.batch)
+	if mutant.Is(mutant.RetryDuplicates) {
+		v = partition.Verdict{}
+	}
 	switch {
 	case v.Err != nil:
 		p.fail(v.Err)
@@ -119,7 +126,9 @@ func (s *Shard) stamp(o *office, f *flight, p *pending, clock int64) bool {
 	}
 	b := p.batch
 	b.SetBaseOffset(h.next)
-	b.SetPartitionLeaderEpoch(int32(o.term))
+	if !mutant.Is(mutant.EpochNotStamped) {
+		b.SetPartitionLeaderEpoch(int32(o.term))
+	}
 	p.base, p.head, h.next = h.next, h, b.NextOffset()
 	s.remember(h, f, b, clock)
 	return true
@@ -211,18 +220,23 @@ func (s *Shard) finish(f *flight, err error) {
 		}
 	}
 	s.flightMu.Unlock()
-	for _, p := range append(f.batches, repeats...) {
-		if err != nil {
-			p.fail(err)
-			continue
-		}
-		p.answer(AppendResult{BaseOffset: p.base, LogStart: s.set.Partition(p.key).LogStart()})
-	}
+	s.tell(append(f.batches, repeats...), err)
 	if err != nil {
 		// What comes next was stamped on top of this: the office is void. If
 		// this node still leads it takes it anew.
 		s.office.CompareAndSwap(f.office, nil)
 		s.wantOffice()
+	}
+}
+
+// tell gives batches that have their offsets their answer.
+func (s *Shard) tell(batches []*pending, err error) {
+	for _, p := range batches {
+		if err != nil {
+			p.fail(err)
+			continue
+		}
+		p.answer(AppendResult{BaseOffset: p.base, LogStart: s.set.Partition(p.key).LogStart()})
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"lockstep/broker/internal/mutant"
 	"lockstep/broker/internal/partition"
 	"lockstep/broker/internal/rafttransport"
 	"lockstep/broker/internal/shardlog"
@@ -126,6 +127,9 @@ func (s *Shard) recover() error {
 		return err
 	}
 	from, to := max(s.appliedIndex.Load()+1, first), s.logStore.Committed()
+	if mutant.Is(mutant.ForgetsHW) {
+		to = 0
+	}
 	if first == 0 || from > to {
 		return nil
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"lockstep/broker/internal/mutant"
 )
 
 // DeleteRange implements raft.LogStore. Raft calls it for two ends:
@@ -30,6 +32,9 @@ func (l *Log) DeleteRange(minIndex, maxIndex uint64) error {
 	case maxIndex >= last:
 		if minIndex <= l.Committed() {
 			return fmt.Errorf("delete entries %d to %d: %w: committed is %d", minIndex, maxIndex, ErrCommitted, l.Committed())
+		}
+		if mutant.Is(mutant.TruncatesTooMuch) {
+			minIndex--
 		}
 		return l.cutSuffix(max(minIndex, first))
 	case minIndex <= first:

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"lockstep/broker/internal/mutant"
 	"lockstep/broker/internal/vfs"
 )
 
@@ -34,6 +35,9 @@ func Open(opts Options) (*Log, error) {
 		return nil, err
 	}
 	l.sealer.start(l)
+	if mutant.Is(mutant.LosesTail) {
+		l.loseTail()
+	}
 	if opts.sealInline {
 		l.sealer.wait()
 	}
