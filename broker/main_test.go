@@ -46,12 +46,13 @@ func TestEachSetting(t *testing.T) {
 		"advertised-local-listeners": "all:1", "raft-addr": "ra:1", "http-addr": "ha:1", "peers": "1@h:1,2@h:2", "shards": "9", "fsync": "os",
 		"fetch-from-followers": "false", "read-consistency": "linearizable", "cut-off-empty": "true", "lease": "7s", "replica-lag-max": "8s",
 		"replica-lag-max-entries": "9", "default-partitions": "10", "auto-create-topics": "false", "max-message-bytes": "2000",
-		"max-request-bytes": "3000", "log": "debug",
+		"max-request-bytes": "3000", "segment-bytes": "70000", "retention-ms": "11", "retention-bytes": "12", "retention-check": "13s", "log": "debug",
 	}
 	want := &config.Config{
 		NodeID: 2, DataDir: "d", Rack: "r", Listen: "l:1", Advertised: "al:1", LocalListen: "ll:1", AdvertisedLocal: "all:1", RaftListen: "ra:1",
 		HTTPListen: "ha:1", Peers: map[int32]string{1: "h:1", 2: "h:2"}, Shards: 9, ReadConsistency: "linearizable", CutOffEmpty: true,
-		Lease: 7 * time.Second, LagMaxTime: 8 * time.Second, LagMaxEntries: 9, DefaultPartitions: 10, MaxMessageBytes: 2000, MaxRequestBytes: 3000, Log: "debug",
+		Lease: 7 * time.Second, LagMaxTime: 8 * time.Second, LagMaxEntries: 9, DefaultPartitions: 10, MaxMessageBytes: 2000, MaxRequestBytes: 3000,
+		SegmentBytes: 70000, RetentionMS: 11, RetentionBytes: 12, RetentionCheck: 13 * time.Second, Log: "debug",
 	}
 	var args []string
 	for name, value := range values {
@@ -84,6 +85,11 @@ func TestWrongSettings(t *testing.T) {
 		{"--lease=0s", "--lease"},
 		{"--lease=3", "lease"},
 		{"--replica-lag-max=-1s", "--replica-lag-max"},
+		{"--segment-bytes=65535", "--segment-bytes 65535"},
+		{"--segment-bytes=1073741825", "--segment-bytes"},
+		{"--retention-ms=-2", "--retention-ms -2"},
+		{"--retention-bytes=-2", "--retention-bytes -2"},
+		{"--retention-check=0s", "--retention-check"},
 		{"--default-partitions=0", "--default-partitions"},
 		{"--max-message-bytes=10", "--max-message-bytes"},
 		{"--max-request-bytes=2000", "--max-request-bytes"},

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"lockstep/broker/internal/config"
+	"lockstep/broker/internal/controller"
 )
 
 // topicConfig is a setting that a topic can override. Kafka's are all known by
@@ -33,6 +34,12 @@ const noEffect = "Accepted so that tools which set it work; it has no effect her
 
 // readConsistencyConfig chooses what reads from followers guarantee.
 const readConsistencyConfig = "lockstep.read.consistency"
+
+// Retention is the node's work, by what TopicConfig says.
+const (
+	RetentionMSConfig    = "retention.ms"
+	RetentionBytesConfig = "retention.bytes"
+)
 
 var topicConfigs = []topicConfig{
 	{"cleanup.policy", kmsg.ConfigTypeList, fixed("delete"), only("delete", "compaction is not supported"), "What happens to old records: only \"delete\"."},
@@ -57,8 +64,8 @@ var topicConfigs = []topicConfig{
 	{"min.insync.replicas", kmsg.ConfigTypeInt, fixed("1"), number(1, math.MaxInt32), "Accepted so that tools which set it work; a majority of the replicas always has a record before it is acknowledged."},
 	{"preallocate", kmsg.ConfigTypeBoolean, fixed("false"), oneOf("true", "false"), noEffect},
 	{"remote.storage.enable", kmsg.ConfigTypeBoolean, fixed("false"), only("false", "there is no tiered storage"), "Only \"false\"."},
-	{"retention.bytes", kmsg.ConfigTypeLong, fixed("-1"), number(-1, math.MaxInt64), noEffect + " Records stay until they are deleted."},
-	{"retention.ms", kmsg.ConfigTypeLong, fixed("-1"), number(-1, math.MaxInt64), noEffect + " Records stay until they are deleted."},
+	{RetentionBytesConfig, kmsg.ConfigTypeLong, func(c *config.Config) string { return integer(c.RetentionBytes) }, number(-1, math.MaxInt64), "How many bytes of records a partition keeps; -1 for all. What is beyond goes in whole batches, oldest first."},
+	{RetentionMSConfig, kmsg.ConfigTypeLong, func(c *config.Config) string { return integer(c.RetentionMS) }, number(-1, math.MaxInt64), "How old records get, by their timestamps, in milliseconds; -1 for any age. They go in whole batches, oldest first."},
 	{"segment.bytes", kmsg.ConfigTypeInt, fixed("1073741824"), number(14, math.MaxInt32), noEffect},
 	{"segment.index.bytes", kmsg.ConfigTypeInt, fixed("10485760"), number(4, math.MaxInt32), noEffect},
 	{"segment.jitter.ms", kmsg.ConfigTypeLong, fixed("0"), number(0, math.MaxInt64), noEffect},
@@ -128,6 +135,17 @@ func checkConfigs(set map[string]*string) error {
 		}
 	}
 	return nil
+}
+
+// TopicNumber is the whole number that a topic's config has: its override, or
+// what the node says. name must be that of a known config of numbers.
+func TopicNumber(c *config.Config, t *controller.Topic, name string) int64 {
+	value, _ := topicConfigNamed(name).value(c, t.Configs)
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return -1 // not written by this version, which checks: no limit
+	}
+	return n
 }
 
 // value is the config of a topic with overrides, and where it is from.

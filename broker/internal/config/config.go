@@ -28,6 +28,11 @@ type Config struct {
 	LagMaxEntries     uint64        // or behind by more Raft entries
 	ReadConsistency   string        // "committed" or "linearizable"
 
+	SegmentBytes   int64         // size of the files of a shard's log, and how much is written between snapshots
+	RetentionMS    int64         // of topics that do not say: how old records get, in milliseconds; -1: any age
+	RetentionBytes int64         // likewise: how many bytes of records a partition keeps; -1: all
+	RetentionCheck time.Duration // how often records that are too old or too many are looked for, and segments freed
+
 	DefaultPartitions int32 // of topics that ask for none
 	AutoCreateTopics  bool
 	MaxMessageBytes   int32 // largest record batch
@@ -52,6 +57,10 @@ func Default() *Config {
 		LagMaxTime:        5 * time.Second,
 		LagMaxEntries:     10_000,
 		ReadConsistency:   "committed",
+		SegmentBytes:      32 << 20,
+		RetentionMS:       -1,
+		RetentionBytes:    -1,
+		RetentionCheck:    30 * time.Second,
 		DefaultPartitions: 1,
 		AutoCreateTopics:  true,
 		MaxMessageBytes:   1<<20 + 12, // as Kafka: clients' default of 1 MiB counts without the first 12 bytes

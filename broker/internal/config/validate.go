@@ -8,6 +8,13 @@ import (
 // maxShards is the most Raft groups that a cluster can have.
 const maxShards = 256
 
+// Bounds of a segment's size: a smaller one is hardly more than a batch, a
+// larger one frees disk too late. What a restart replays is of that size too.
+const (
+	minSegmentBytes = 64 << 10
+	maxSegmentBytes = 1 << 30
+)
+
 // Validate returns what makes no sense, in words that name the setting.
 func (c *Config) Validate() error {
 	switch {
@@ -21,6 +28,12 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("--read-consistency %q: use committed or linearizable", c.ReadConsistency)
 	case c.Lease <= 0 || c.LagMaxTime <= 0:
 		return fmt.Errorf("--lease and --replica-lag-max must be above zero")
+	case c.SegmentBytes < minSegmentBytes || c.SegmentBytes > maxSegmentBytes:
+		return fmt.Errorf("--segment-bytes %d: use %d (64 KiB) to %d (1 GiB)", c.SegmentBytes, minSegmentBytes, maxSegmentBytes)
+	case c.RetentionMS < -1 || c.RetentionBytes < -1:
+		return fmt.Errorf("--retention-ms %d and --retention-bytes %d: use -1 for no limit, or 0 or more", c.RetentionMS, c.RetentionBytes)
+	case c.RetentionCheck <= 0:
+		return fmt.Errorf("--retention-check %v: use a time above zero", c.RetentionCheck)
 	case c.DefaultPartitions < 1:
 		return fmt.Errorf("--default-partitions %d: use 1 or more", c.DefaultPartitions)
 	case c.MaxMessageBytes < 1024 || c.MaxRequestBytes < c.MaxMessageBytes:

@@ -26,13 +26,23 @@ var (
 		"Raft term, which is the leader epoch of all partitions of the shard.", []string{"shard"}, nil)
 	leads = prometheus.NewDesc("lockstep_leader",
 		"1 if this node leads the shard and accepts writes, else 0.", []string{"shard"}, nil)
+	segments = prometheus.NewDesc("lockstep_log_segments",
+		"Segments that the shard's log has on this node.", []string{"shard"}, nil)
+	logBytes = prometheus.NewDesc("lockstep_log_bytes",
+		"Bytes of the entries that the shard's log has on this node, headers included.", []string{"shard"}, nil)
+	diskBytes = prometheus.NewDesc("lockstep_log_disk_bytes",
+		"Bytes of the files of the shard's log on this node, which are made before they are filled.", []string{"shard"}, nil)
+	firstIndex = prometheus.NewDesc("lockstep_log_first_index",
+		"Oldest Raft entry that this node keeps of the shard.", []string{"shard"}, nil)
+	snapshotIndex = prometheus.NewDesc("lockstep_snapshot_index",
+		"Raft entry up to which the shard's newest snapshot on this node reaches.", []string{"shard"}, nil)
 	peerBytes = prometheus.NewDesc("lockstep_peer_bytes_total",
 		"Bytes exchanged with another node, by kind of message and direction.", []string{"peer", "kind", "direction"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{lagRecords, lagSeconds, lagEntries, highWatermark, epoch, leads, peerBytes} {
+	for _, d := range []*prometheus.Desc{lagRecords, lagSeconds, lagEntries, highWatermark, epoch, leads, segments, logBytes, diskBytes, firstIndex, snapshotIndex, peerBytes} {
 		out <- d
 	}
 }
@@ -52,6 +62,12 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 			leading = 1
 		}
 		gauge(leads, leading, id)
+		disk := s.Storage()
+		gauge(segments, float64(disk.Segments), id)
+		gauge(logBytes, float64(disk.LogBytes), id)
+		gauge(diskBytes, float64(disk.DiskBytes), id)
+		gauge(firstIndex, float64(disk.FirstIndex), id)
+		gauge(snapshotIndex, float64(disk.SnapshotIndex), id)
 	}
 	for _, t := range c.n.control.Topics() {
 		for p, id := range t.Shards {

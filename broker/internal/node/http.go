@@ -95,6 +95,11 @@ type shardView struct {
 	CommitIndex   uint64         `json:"commit_index"`
 	AppliedIndex  uint64         `json:"applied_index"`
 	LastIndex     uint64         `json:"last_index"`
+	FirstIndex    uint64         `json:"first_index"` // oldest Raft entry kept
+	SnapshotIndex uint64         `json:"snapshot_index"`
+	Segments      int            `json:"segments"`
+	LogBytes      int64          `json:"log_bytes"`  // of the entries kept
+	DiskBytes     int64          `json:"disk_bytes"` // of the log's files, spares included
 	LastContactMS int64          `json:"last_contact_ms"`
 	Followers     []followerView `json:"followers,omitempty"`
 }
@@ -148,6 +153,9 @@ func (n *Node) view() nodeView {
 			Shard: s.ID(), Role: st.Role.String(), Ready: st.Ready, Leader: st.Leader, Epoch: st.Epoch,
 			CommitIndex: st.Commit, AppliedIndex: st.Applied, LastIndex: st.Last, LastContactMS: millisSince(st.LastContact),
 		}
+		disk := s.Storage()
+		sv.FirstIndex, sv.SnapshotIndex, sv.Segments = disk.FirstIndex, disk.SnapshotIndex, disk.Segments
+		sv.LogBytes, sv.DiskBytes = disk.LogBytes, disk.DiskBytes
 		for _, f := range s.Followers() {
 			sv.Followers = append(sv.Followers, followerView{Node: f.Node, MatchIndex: f.Match, LastContactMS: millisSince(f.LastContact)})
 		}

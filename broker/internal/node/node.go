@@ -123,7 +123,7 @@ func (n *Node) openShards(meta *controller.Machine) ([]*group.Machine, error) {
 			n.shards[i], err = shard.Open(shard.Options{
 				ID: uint32(i), Node: n.cfg.NodeID, Replicas: n.replicas(), Dir: filepath.Join(n.cfg.DataDir, "shards"),
 				Sync: n.cfg.FsyncAlways, Mux: n.mux, Machines: kinds,
-				Log: n.logs("shard").With("shard", i), Fatal: n.fail,
+				SegmentBytes: n.cfg.SegmentBytes, Log: n.logs("shard").With("shard", i), Fatal: n.fail,
 			})
 			return err
 		})

@@ -3,10 +3,8 @@ package partition
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"io/fs"
 	"testing"
 
@@ -86,27 +84,6 @@ func openLog(t *testing.T) *diskLog {
 	d := &diskLog{t: t, Log: l, next: 1}
 	d.set = NewSet(d)
 	return d
-}
-
-// ReadSidecar implements Log.
-func (d *diskLog) ReadSidecar(segment uint64, name string, off int64, n int) ([]byte, error) {
-	f, err := d.OpenSidecar(segment, name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if n < 0 {
-		size, err := f.Size()
-		if err != nil {
-			return nil, err
-		}
-		n = int(size - off)
-	}
-	data := make([]byte, n)
-	if _, err := f.ReadAt(data, off); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	return data, nil
 }
 
 // WriteSidecar implements Log.

@@ -184,6 +184,9 @@ func (c *sealedCache) load(log Log, ref sealedRuns) ([]run, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(data) < int(ref.count)*runLen {
+		return nil, fmt.Errorf("%w: it ends before its runs", errIndex)
+	}
 	runs := make([]run, ref.count)
 	for i := range runs {
 		e := data[i*runLen:]

@@ -45,7 +45,7 @@ type Mux struct {
 // unreachable.
 func New(cfg Config) *Mux {
 	cfg.setDefaults()
-	m := &Mux{cfg: cfg, log: cfg.Logger.With("component", "rafttransport", "node", cfg.LocalID),
+	m := &Mux{cfg: cfg, log: cfg.Logger,
 		name: strconv.Itoa(int(cfg.LocalID)), started: cfg.Now(),
 		peers: make(map[int32]*peer), byName: make(map[string]*peer), shards: make(map[uint32]*ShardTransport),
 		closed: make(chan struct{})}

@@ -78,7 +78,7 @@ func (s *Shard) applied(e *raft.Log) {
 	s.set.Flush()
 	s.progress.wake()
 	s.pushCommit(e)
-	if s.sinceSnapshot > snapshotEvery {
+	if s.sinceSnapshot > s.snapshotEvery {
 		s.sinceSnapshot = 0
 		select {
 		case s.snapshotDue <- struct{}{}:

@@ -22,13 +22,11 @@ import (
 	"lockstep/broker/internal/shardlog"
 )
 
-// snapshotEvery is after how many bytes of blobs a snapshot is due: what a
-// restart has to replay at most.
-const snapshotEvery = 32 << 20
-
-// segmentBytes is the size of the log's segments: what a new shard takes on
-// disk, and how finely retention can give space back. cacheBytes is how much of
-// the newest entries stays in memory, for followers and for readers at the end.
+// segmentBytes is the usual size of the log's segments: what a new shard takes
+// on disk, and how finely retention can give space back. A snapshot is due after
+// as many bytes of blobs: it is what a restart has to replay, and what holds
+// freed segments back. cacheBytes is how much of the newest entries stays in
+// memory, for followers and for readers at the end.
 const (
 	segmentBytes = 32 << 20
 	cacheBytes   = 4 << 20
@@ -72,6 +70,7 @@ type Shard struct {
 	lag          lagClock
 	watchers     watchers
 
+	snapshotEvery int64 // bytes of blobs
 	sinceSnapshot int64 // bytes; the state machine's goroutine only
 	snapshotDue   chan struct{}
 	peerLost      chan struct{} // capacity 1: a peer's last connection has ended
@@ -87,21 +86,23 @@ type Shard struct {
 // Open recovers the shard from its directory: everything that this replica knew
 // to be committed is applied when it returns. Raft starts with Run.
 func Open(o Options) (*Shard, error) {
+	o.SegmentBytes = cmp.Or(o.SegmentBytes, segmentBytes)
 	s := &Shard{
-		id: o.ID, node: o.Node, replicas: o.Replicas, mux: o.Mux, machines: o.Machines,
+		snapshotEvery: o.SegmentBytes,
+		id:            o.ID, node: o.Node, replicas: o.Replicas, mux: o.Mux, machines: o.Machines,
 		log: o.Log, fail: o.Fatal,
 		reset: make(chan struct{}, 1), snapshotDue: make(chan struct{}, 1), peerLost: make(chan struct{}, 1), retake: make(chan struct{}, 1),
 		queue: newQueue(), flying: make(chan struct{}, maxFlights), flights: make(chan *flight, maxFlights),
 	}
 	var err error
 	s.logStore, err = shardlog.Open(shardlog.Options{
-		Dir: filepath.Join(o.Dir, strconv.Itoa(int(o.ID))), Sync: o.Sync, Logger: o.Log, SegmentBytes: cmp.Or(o.SegmentBytes, segmentBytes), CacheBytes: cacheBytes,
+		Dir: filepath.Join(o.Dir, strconv.Itoa(int(o.ID))), Sync: o.Sync, Logger: o.Log, SegmentBytes: o.SegmentBytes, CacheBytes: cacheBytes,
 		OnReset: func() { s.reset <- struct{}{} },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("shard %d: %w", o.ID, err)
 	}
-	s.set = partition.NewSet(sidecars{s.logStore})
+	s.set = partition.NewSet(s.logStore)
 	if s.snapshots, err = shardlog.NewSnapshotStore(s.logStore); err == nil {
 		err = s.recover()
 	}
@@ -265,27 +266,3 @@ func (s *Shard) Replicas() []int32 { return s.replicas }
 func (s *Shard) Partition(k partition.Key) *partition.Partition { return s.set.Partition(k) }
 
 func serverID(node int32) raft.ServerID { return raft.ServerID(strconv.Itoa(int(node))) }
-
-// sidecars lets partitions read sidecars in one call.
-type sidecars struct{ *shardlog.Log }
-
-// ReadSidecar implements partition.Log.
-func (l sidecars) ReadSidecar(segment uint64, name string, off int64, n int) ([]byte, error) {
-	f, err := l.OpenSidecar(segment, name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if n < 0 {
-		size, err := f.Size()
-		if err != nil {
-			return nil, err
-		}
-		n = int(size - off)
-	}
-	data := make([]byte, n)
-	if _, err := f.ReadAt(data, off); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	return data, nil
-}

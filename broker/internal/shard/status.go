@@ -43,6 +43,12 @@ func (s *Shard) Status() Status {
 	return st
 }
 
+// Storage returns what the shard takes on disk now.
+func (s *Shard) Storage() Storage {
+	u := s.logStore.Usage()
+	return Storage{FirstIndex: u.First, Segments: u.Segments, LogBytes: u.EntryBytes, DiskBytes: u.FileBytes, SnapshotIndex: s.snapshots.Newest()}
+}
+
 // quorumContact is when this leader last heard from enough replicas to make a
 // majority with itself: now, for a group of one.
 func (s *Shard) quorumContact() time.Time {

@@ -53,6 +53,15 @@ type Status struct {
 	LagSince   time.Time
 }
 
+// Storage is what the shard takes on this node's disk.
+type Storage struct {
+	FirstIndex    uint64 // oldest Raft entry that is kept; 0 when there are none
+	Segments      int
+	LogBytes      int64  // of the entries that are kept
+	DiskBytes     int64  // of the log's files, which are made before they are filled
+	SnapshotIndex uint64 // newest snapshot; 0 before the first
+}
+
 // Progress is what the leader knows of a follower.
 type Progress struct {
 	Node        int32

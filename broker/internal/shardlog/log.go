@@ -184,6 +184,31 @@ func (l *Log) Segments() []Segment {
 	return out
 }
 
+// Usage is what a log takes.
+type Usage struct {
+	Segments   int    // that hold entries
+	First      uint64 // oldest entry; 0 when there are none
+	EntryBytes int64  // of all entries on disk, headers included
+	FileBytes  int64  // of all segment files and spares, which are made before they are filled
+}
+
+// Usage counts what the log takes now.
+func (l *Log) Usage() Usage {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	var u Usage
+	u.First, _ = l.bounds()
+	for _, s := range l.segs {
+		u.FileBytes += s.size
+		if !s.empty() {
+			u.Segments++
+			u.EntryBytes += s.end - segHeaderLen
+		}
+	}
+	u.FileBytes += l.spares.bytes(l.opts.SegmentBytes)
+	return u
+}
+
 // SegmentOf returns the ID of the segment that holds an entry.
 func (l *Log) SegmentOf(index uint64) (id uint64, ok bool) {
 	l.mu.RLock()

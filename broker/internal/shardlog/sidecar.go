@@ -3,6 +3,7 @@ package shardlog
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -57,6 +58,30 @@ func (l *Log) OpenSidecar(seg uint64, name string) (vfs.File, error) {
 		return nil, fmt.Errorf("open sidecar %s of segment %d: %w", name, seg, err)
 	}
 	return f, nil
+}
+
+// ReadSidecar returns n bytes at off of what WriteSidecar stored, all of the
+// rest if n is negative, and fewer at its end. The error of a missing one
+// matches fs.ErrNotExist.
+func (l *Log) ReadSidecar(seg uint64, name string, off int64, n int) ([]byte, error) {
+	f, err := l.OpenSidecar(seg, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if n < 0 {
+		size, err := f.Size()
+		if err != nil {
+			return nil, fmt.Errorf("read sidecar %s of segment %d: %w", name, seg, err)
+		}
+		n = int(max(0, size-off))
+	}
+	data := make([]byte, n)
+	read, err := f.ReadAt(data, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read sidecar %s of segment %d: %w", name, seg, err)
+	}
+	return data[:read], nil
 }
 
 func validSidecar(name string) bool {

@@ -98,7 +98,7 @@ func (k *sink) beginStream(head []byte) (err error) {
 	}
 	// A log that knows more than the snapshot must not forget it: this node may
 	// have been part of the quorum that committed it.
-	if known := max(l.Committed(), k.store.newest()); !matches && k.meta.Index <= known {
+	if known := max(l.Committed(), k.store.Newest()); !matches && k.meta.Index <= known {
 		return fmt.Errorf("the snapshot is of entry %d, but entries up to %d are committed here", k.meta.Index, known)
 	}
 	k.install = newInstall(l, k.meta.Index, k.meta.Term, h)

@@ -54,7 +54,7 @@ func NewSnapshotStore(l *Log) (*SnapshotStore, error) {
 	if err := s.dropAhead(); err != nil {
 		return nil, fmt.Errorf("open snapshots: %w", err)
 	}
-	if from, newest := l.beginning(), s.newest(); from > newest+1 {
+	if from, newest := l.beginning(), s.Newest(); from > newest+1 {
 		return nil, damaged(s.dir, 0, "the log begins with entry %d, but the newest snapshot is of entry %d", from, newest)
 	}
 	return s, nil
@@ -251,8 +251,8 @@ func (s *SnapshotStore) publish(tmp string, meta *raft.SnapshotMeta) error {
 	return nil
 }
 
-// newest returns the index up to which the snapshots reach.
-func (s *SnapshotStore) newest() uint64 {
+// Newest returns the index up to which the snapshots reach; 0 without any.
+func (s *SnapshotStore) Newest() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.snaps) == 0 {

@@ -80,6 +80,17 @@ func (p *spares) take(l *Log, h *segHeader, path string) (f vfs.File, named bool
 	return f, true, nil
 }
 
+// bytes is what the spares take, each of the given size.
+func (p *spares) bytes(size int64) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.paths) + p.busy
+	if p.preparing {
+		n++
+	}
+	return int64(n) * size
+}
+
 func ignoreMissing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
