@@ -91,13 +91,12 @@ func (s *Shard) takeOffice(ctx context.Context, r *raft.Raft) {
 	s.log.Info("leading", "term", term)
 }
 
-// balance hands leadership to the shard's preferred node, so that leaders are
-// spread over the cluster: that is the replica at position id modulo their
-// number. It does so only when that node has been in step for a while, and not
-// soon after this one was elected, so that a flapping node is left alone.
+// balance hands leadership to the shard's preferred node. It does so only when
+// that node has been in step for a while, and not soon after this one was
+// elected, so that a flapping node is left alone.
 func (s *Shard) balance(ctx context.Context) {
 	const every, settled = time.Second, 5
-	preferred := s.replicas[int(s.id)%len(s.replicas)]
+	preferred := s.preferred()
 	steady := 0
 	tick := time.NewTicker(every)
 	defer tick.Stop()

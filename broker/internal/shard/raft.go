@@ -63,6 +63,8 @@ func (s *Shard) startRaft() (*raft.Raft, error) {
 			return nil, err
 		}
 	}
+	c.HeartbeatTimeout = s.firstTimeout(!exists)
+	c.ElectionTimeout = c.HeartbeatTimeout
 	s.logStore.HeadersOnly(true) // NewRaft looks at every entry above the snapshot
 	r, err := raft.NewRaft(c, fsm{s}, watchedLog{s.logStore, s.fail}, s.logStore, s.snapshots, t)
 	s.logStore.HeadersOnly(false)

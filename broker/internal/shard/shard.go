@@ -204,7 +204,7 @@ func (s *Shard) runRaft(ctx context.Context) (again bool, err error) {
 	living, cancel := context.WithCancel(context.WithoutCancel(ctx)) // until Raft has answered all it will
 	defer cancel()
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){s.lead, s.sequence, s.land, s.balance, s.monitor, s.snapshot, s.succeed} {
+	for _, loop := range []func(context.Context){s.lead, s.sequence, s.land, s.balance, s.monitor, s.snapshot, s.succeed, s.endFirstTimeout} {
 		loops.Go(func() { loop(living) })
 	}
 	select {
