@@ -69,20 +69,6 @@ func (p *Proxies) RemoveToxic(e Edge, name string) error {
 	return nil
 }
 
-// HasToxic tells whether an edge has a toxic of that name.
-func (p *Proxies) HasToxic(e Edge, name string) (bool, error) {
-	proxy, err := p.client.Proxy(string(e))
-	if err != nil {
-		return false, fmt.Errorf("proxy %s: %w", e, err)
-	}
-	for _, t := range proxy.ActiveToxics {
-		if t.Name == name {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
 // Reset enables every edge and takes every toxic away.
 func (p *Proxies) Reset() error {
 	if err := p.client.ResetState(); err != nil {

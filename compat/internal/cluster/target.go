@@ -43,5 +43,6 @@ type Features struct {
 	Replicas      bool // the state of every replica over HTTP
 	Transfer      bool // leadership can be handed over on request
 	Reconfigure   bool // nodes can be started again with other settings
+	PeerLinks     bool // each pair of nodes replicates over edges of its own
 	Wipe          bool // a node's data can be taken away
 }

@@ -13,27 +13,9 @@ type Fault struct {
 	Name string
 	// inject and heal change the cluster.
 	inject, heal func(ctx context.Context) error
-	// probe looks once, and says what it saw.
-	probe func(ctx context.Context) (feel, string)
+	probe        probe
 	// within bounds how long it may take until the probe agrees.
 	within time.Duration
-}
-
-// feel is what a probe finds.
-type feel int
-
-const (
-	between feel = iota // neither the one nor the other: look again
-	bites
-	gone
-)
-
-// feels is the feel of a fault that has only two states.
-func feels(it bool) feel {
-	if it {
-		return bites
-	}
-	return gone
 }
 
 // probeEvery is the pause between two looks.
@@ -74,10 +56,14 @@ func (f Fault) await(ctx context.Context, want feel) (string, error) {
 	defer cancel()
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
+	saw := "nothing"
 	for {
-		felt, saw := f.probe(ctx)
+		felt, now := f.probe(ctx)
 		if felt == want && ctx.Err() == nil {
-			return saw, nil
+			return now, nil
+		}
+		if ctx.Err() == nil {
+			saw = now // and not what the context's end looks like
 		}
 		select {
 		case <-tick.C:

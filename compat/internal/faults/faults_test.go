@@ -18,16 +18,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// The cluster of these tests has three unrelated one-node fakes for brokers: this very test binary, started again
+// The cluster of these tests has three unrelated nodes for brokers, of one fake for each listener: this very test binary, started again
 // with fakeVar set. What is real is toxiproxy, the processes and the wiring.
-const fakeVar = "LOCKSTEP_FAKE_NODE_PORT"
+const fakeVar = "LOCKSTEP_FAKE_NODE_PORTS"
 
 // fakeImage names an image of this test binary, made with CGO_ENABLED=0 go test -c, to run the same in containers.
 const fakeImage = "LOCKSTEP_FAKE_IMAGE"
 
 func TestMain(m *testing.M) {
-	if port := os.Getenv(fakeVar); port != "" {
-		runFake(port)
+	if ports := os.Getenv(fakeVar); ports != "" {
+		for _, port := range strings.Split(ports, ",") {
+			runFake(port)
+		}
+		select {}
 	}
 	os.Exit(m.Run())
 }
@@ -42,21 +45,24 @@ func runFake(port string) {
 		slog.Error("fake node", "error", err)
 		os.Exit(1)
 	}
-	select {}
 }
 
 type fakes struct{}
 
 func (fakes) Name() string                   { return "fakes" }
-func (fakes) Features() cluster.Features     { return cluster.Features{} }
+func (fakes) Features() cluster.Features     { return cluster.Features{PeerLinks: true} }
 func (fakes) Args(cluster.NodePlan) []string { return nil }
 func (fakes) Binary() (string, error)        { return os.Executable() }
 func (fakes) Prepare(cluster.NodePlan) error { return nil }
 func (fakes) Image() string                  { return os.Getenv(fakeImage) }
 
 func (fakes) Env(n cluster.NodePlan) []string {
-	_, port, _ := strings.Cut(n.Kafka, ":")
-	return []string{fakeVar + "=" + port}
+	var ports []string
+	for _, addr := range []string{n.Kafka, n.Local, n.Raft} {
+		_, port, _ := strings.Cut(addr, ":")
+		ports = append(ports, port)
+	}
+	return []string{fakeVar + "=" + strings.Join(ports, ",")}
 }
 
 func (fakes) Settings(env map[string]string) (map[string]string, error) { return env, nil }
@@ -99,8 +105,10 @@ func TestFaultsBiteAndGo(t *testing.T) {
 
 	edge := cluster.ClientEdge(2)
 	for _, f := range []Fault{
-		Refused(c, edge), BlackHole(c, edge, cluster.ClientEdge(3)), Latency(c, edge, 100*time.Millisecond), Bandwidth(c, edge, 10),
-		Killed(c, 2), Stopped(c, 1), Paused(c, 3),
+		Refused(c, edge), BlackHole(c, edge, cluster.ClientEdge(3)), ResetPeer(c, edge),
+		Latency(c, 50*time.Millisecond, edge), Bandwidth(c, 20, edge, cluster.LocalEdge(1)), Slicer(c, edge),
+		OneWay(c, 1, 2), Isolated(c, 3), IsolatedRefused(c, 1), Slicer(c, cluster.RaftEdge(2, 3)), Latency(c, 30*time.Millisecond, cluster.RaftEdge(2, 3)),
+		Killed(c, 2), Stopped(c, 1), Paused(c, 3), Wiped(c, 2),
 	} {
 		t.Run(f.Name, func(t *testing.T) {
 			if felt, saw := f.probe(ctx); felt != gone {

@@ -6,10 +6,15 @@ import (
 	"time"
 
 	"lockstep/compat/internal/cluster"
+	"lockstep/compat/internal/raw"
 )
 
-// nodeFeltWithin bounds how long a node's end or its return may take to be seen.
-const nodeFeltWithin = 60 * time.Second
+const (
+	// nodeFeltWithin bounds how long a node's end or its return may take to be seen.
+	nodeFeltWithin = 60 * time.Second
+	// rebuiltWithin is the same for a node that has to get all its data from its peers.
+	rebuiltWithin = 3 * time.Minute
+)
 
 // Killed is kill -9 of a node; healing starts it again on its data, and it is gone when the whole cluster is well.
 func Killed(c *cluster.Cluster, node int) Fault {
@@ -19,6 +24,83 @@ func Killed(c *cluster.Cluster, node int) Fault {
 // Stopped is a graceful stop of a node; healing as with Killed.
 func Stopped(c *cluster.Cluster, node int) Fault {
 	return nodeDown("stop", c, node, c.Stop)
+}
+
+// Wiped is kill -9 of a node and the loss of all its data; healing starts it with nothing, and it is gone when the node
+// has everything from its peers again and the whole cluster is well.
+func Wiped(c *cluster.Cluster, node int) Fault {
+	f := nodeDown("kill -9 and wipe", c, node, func(ctx context.Context, node int) error {
+		if err := c.Kill(ctx, node); err != nil {
+			return err
+		}
+		return c.Wipe(ctx, node)
+	})
+	f.within = rebuiltWithin
+	return f
+}
+
+// Transferred hands the leadership of a partition (Lockstep: of all in its shard) to a node, by asking for it: it bites when
+// every node names that one as the leader in a newer epoch than before. There is nothing to take back: Heal waits until the
+// cluster is well.
+func Transferred(c *cluster.Cluster, topic string, partition int32, to int) Fault {
+	var before int32
+	healed := false
+	return Fault{
+		Name: fmt.Sprintf("leadership of %s-%d to node %d", topic, partition, to),
+		inject: func(ctx context.Context) error {
+			now, err := leaderBy(ctx, c, to, topic, partition)
+			if err != nil {
+				return err
+			}
+			if now.ID == to {
+				return fmt.Errorf("node %d leads already", to)
+			}
+			before = now.Epoch
+			return c.TransferPartition(ctx, topic, partition, to)
+		},
+		heal: func(context.Context) error {
+			healed = true
+			return nil
+		},
+		probe: func(ctx context.Context) (feel, string) {
+			if healed {
+				err := c.Healthy(ctx)
+				if err != nil {
+					return between, err.Error()
+				}
+				return gone, "the cluster is well"
+			}
+			for _, n := range cluster.Nodes() {
+				now, err := leaderBy(ctx, c, n, topic, partition)
+				if err != nil || now.ID != to || now.Epoch <= before {
+					return between, fmt.Sprintf("node %d names node %d in epoch %d, error %v", n, now.ID, now.Epoch, err)
+				}
+			}
+			return bites, fmt.Sprintf("every node names node %d", to)
+		},
+		within: linkFeltWithin,
+	}
+}
+
+// leaderBy asks a node for a partition's leader.
+func leaderBy(ctx context.Context, c *cluster.Cluster, node int, topic string, partition int32) (raw.Leader, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	conn, err := raw.Dial(ctx, c.Direct(node))
+	if err != nil {
+		return raw.Leader{}, err
+	}
+	defer conn.Close()
+	now, err := conn.Leader(ctx, topic, partition)
+	return now.Leader, err
+}
+
+// ask dials past all proxies and asks for the versions.
+func ask(ctx context.Context, c *cluster.Cluster, node int) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	_, err := raw.Ping(ctx, c.Direct(node), raw.KafkaGreeting(), 1)
+	return err
 }
 
 func nodeDown(how string, c *cluster.Cluster, node int, down func(context.Context, int) error) Fault {
@@ -31,7 +113,7 @@ func nodeDown(how string, c *cluster.Cluster, node int, down func(context.Contex
 				err := c.Healthy(ctx)
 				return feels(err != nil), fmt.Sprintf("the node runs; the cluster: %v", orWell(err))
 			}
-			_, err := ask(ctx, c.Direct(node), answerWithin)
+			err := ask(ctx, c, node)
 			return feels(err != nil), fmt.Sprintf("no process; asked directly: %v", orAnswered(err))
 		},
 		within: nodeFeltWithin,
@@ -45,7 +127,7 @@ func Paused(c *cluster.Cluster, node int) Fault {
 		inject: func(ctx context.Context) error { return c.Pause(ctx, node) },
 		heal:   func(ctx context.Context) error { return c.Resume(ctx, node) },
 		probe: func(ctx context.Context) (feel, string) {
-			_, err := ask(ctx, c.Direct(node), answerWithin)
+			err := ask(ctx, c, node)
 			if err != nil {
 				return bites, "asked directly: " + err.Error()
 			}

@@ -1,0 +1,131 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"lockstep/compat/internal/cluster"
+	"lockstep/compat/internal/raw"
+)
+
+const (
+	// answerWithin is how long a probe waits for an answer over a link before it takes it for dead; answers on a healthy
+	// one take a millisecond or so.
+	answerWithin = time.Second
+	// linkFeltWithin bounds how long a fault of a link may take to be felt or to be gone.
+	linkFeltWithin = 20 * time.Second
+)
+
+// Refused cuts edges the loud way: connections are reset and new ones are refused.
+func Refused(c *cluster.Cluster, edges ...cluster.Edge) Fault {
+	return Fault{
+		Name:   fmt.Sprintf("refused %v", edges),
+		inject: possible(c, edges, func(e cluster.Edge) error { return c.Proxies.SetEnabled(e, false) }),
+		heal:   each(edges, func(e cluster.Edge) error { return c.Proxies.SetEnabled(e, true) }),
+		probe:  cutProbe(c, edges, func(err error) bool { return !errors.Is(err, context.DeadlineExceeded) }),
+		within: linkFeltWithin,
+	}
+}
+
+// BlackHole cuts edges the quiet way: connections stay, new ones are accepted, and nothing passes in either direction.
+// Healing resets the connections that were caught in it.
+func BlackHole(c *cluster.Cluster, edges ...cluster.Edge) Fault {
+	// A timeout of 0 means never: data is dropped for as long as the toxic is there.
+	hole := toxic{kind: "timeout", streams: bothWays, attrs: map[string]any{"timeout": 0}}
+	return Fault{
+		Name:   fmt.Sprintf("black hole %v", edges),
+		inject: possible(c, edges, func(e cluster.Edge) error { return hole.add(c, e) }),
+		heal:   each(edges, func(e cluster.Edge) error { return hole.remove(c, e) }),
+		probe:  cutProbe(c, edges, func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }),
+		within: linkFeltWithin,
+	}
+}
+
+// ResetPeer lets connections be made over edges and resets each as soon as something is said on it.
+func ResetPeer(c *cluster.Cluster, edges ...cluster.Edge) Fault {
+	reset := toxic{kind: "reset_peer", streams: []string{"upstream"}, attrs: map[string]any{"timeout": 0}}
+	return Fault{
+		Name:   fmt.Sprintf("reset peer %v", edges),
+		inject: possible(c, edges, func(e cluster.Edge) error { return reset.add(c, e) }),
+		heal:   each(edges, func(e cluster.Edge) error { return reset.remove(c, e) }),
+		probe: cutProbe(c, edges, func(err error) bool {
+			return !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, syscall.ECONNREFUSED)
+		}),
+		within: linkFeltWithin,
+	}
+}
+
+// OneWay is a black hole for what node from asks of node to, while to still asks from: over a peers' edge go one's
+// questions and the other's answers to them.
+func OneWay(c *cluster.Cluster, from, to int) Fault {
+	f := BlackHole(c, cluster.RaftEdge(from, to))
+	f.Name = fmt.Sprintf("one way: node %d does not reach node %d", from, to)
+	return f
+}
+
+// Isolated cuts a node off from its peers with black holes in both directions; clients still reach it.
+func Isolated(c *cluster.Cluster, node int) Fault {
+	f := BlackHole(c, peerEdges(node)...)
+	f.Name, f.probe = fmt.Sprintf("node %d isolated by black holes", node), both(f.probe, aloneProbe(c, node))
+	return f
+}
+
+// IsolatedRefused is Isolated the loud way.
+func IsolatedRefused(c *cluster.Cluster, node int) Fault {
+	f := Refused(c, peerEdges(node)...)
+	f.Name, f.probe = fmt.Sprintf("node %d isolated, its peers' links refused", node), both(f.probe, aloneProbe(c, node))
+	return f
+}
+
+// peerEdges are all edges between a node and its peers.
+func peerEdges(node int) []cluster.Edge {
+	var out []cluster.Edge
+	for _, peer := range cluster.Others(node) {
+		out = append(out, cluster.RaftEdge(node, peer), cluster.RaftEdge(peer, node))
+	}
+	return out
+}
+
+// cutProbe finds that edges are cut when nothing comes back over any of them, in the way that like recognises, and when
+// those who are joined by them say that they have not heard each other. The cut is gone when every edge answers, and they
+// hear each other.
+func cutProbe(c *cluster.Cluster, edges []cluster.Edge, like func(error) bool) probe {
+	return all(edges, func(ctx context.Context, e cluster.Edge) (feel, string) {
+		took, err := ping(ctx, c, e, answerWithin)
+		saw := fmt.Sprintf("%s: %s after %v", e, orAnswered(err), took.Round(time.Millisecond))
+		felt := between
+		switch {
+		case err == nil:
+			felt = gone
+		case like(err):
+			felt = bites
+		}
+		if from, to, peers := e.Ends(); peers && c.Features().Replicas {
+			heard, said := heardOver(ctx, c, from, to)
+			saw += ", " + said
+			if heard != unsaid && (heard == silent) != (felt == bites) {
+				felt = between
+			}
+		}
+		return felt, saw
+	})
+}
+
+// ping is one exchange over a fresh connection, the smallest that needs both directions.
+func ping(ctx context.Context, c *cluster.Cluster, e cluster.Edge, within time.Duration) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	start := time.Now()
+	_, err := raw.Ping(ctx, c.Reach(e), c.Greeting(e), 1)
+	return time.Since(start), err
+}
+
+func orAnswered(err error) string {
+	if err == nil {
+		return "an answer"
+	}
+	return err.Error()
+}
