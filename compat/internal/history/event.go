@@ -25,8 +25,9 @@ const (
 	Notice Kind = "notice"
 	// Probe: the suite itself fetched once, as a client would, and this is the answer: Handle (the session), Node,
 	// Topic, Partition, Offset asked for, To (one above the last record that came; Offset where none did), Start,
-	// Answer; Error instead of Answer where there was none. What came follows as Batch events, Read events or both, with
-	// the same Handle and Node, before the session's next Probe. A session may ask another node each time.
+	// Answer (none where none came), Error where what came makes no sense, or nothing did. What came follows as Batch
+	// events, Read events or both, with the same Handle and Node, before the session's next Probe. A session may ask
+	// another node each time.
 	Probe Kind = "probe"
 	// Promised: the session Handle was promised more than every reader is, from here on. Name says what:
 	// PromisedLinearizable (every Probe of it shows all that was acknowledged before it began, and never less than another

@@ -136,7 +136,8 @@ func (f Fetch) request() *kmsg.FetchRequest {
 type Range struct {
 	Batches []history.RawBatch
 	Records []Stored
-	Bytes   int64 // of whole batches
+	Bytes   int64   // of whole batches
+	Last    *Answer // the last one; nil where none came
 }
 
 // Stored is a record as decoded from a raw batch.
@@ -160,6 +161,7 @@ func FetchRange(ctx context.Context, addr, topic string, partition int32, from, 
 		if err != nil {
 			return out, err
 		}
+		out.Last = a
 		if a.Error != nil {
 			return out, fmt.Errorf("fetch %s-%d at offset %d: %w", topic, partition, next, a.Error)
 		}

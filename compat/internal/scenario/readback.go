@@ -73,6 +73,9 @@ func (c *Cell) copyReplica(ctx context.Context, t Topic, node int, handle, addr 
 	if err != nil {
 		e.Error = err.Error()
 	}
+	if got.Last != nil {
+		e.Answer = answered(got.Last)
+	}
 	c.H.Append(e)
 	for _, b := range got.Batches {
 		c.H.Append(history.Event{Kind: history.Batch, Handle: handle, Node: node, Topic: t.Name, Partition: t.Partition, Batch: &b})

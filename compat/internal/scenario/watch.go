@@ -60,6 +60,7 @@ func (w *watcher) stop() {
 func (w *watcher) look(ctx context.Context, c *cluster.Cluster, node int, cells []*Cell) {
 	ctx, cancel := context.WithTimeout(ctx, watchEvery)
 	defer cancel()
+	start := time.Now().UnixNano()
 	status, err := c.Status(ctx, node)
 	if err != nil {
 		return // it is down, or cut off, or slow: the faults say so
@@ -81,7 +82,7 @@ func (w *watcher) look(ctx context.Context, c *cluster.Cluster, node int, cells 
 		for _, cell := range cells {
 			if cell.watches(r.Topic) {
 				w.seen[key] = state
-				cell.H.Append(history.Event{Kind: history.Replica, Node: node, Topic: r.Topic, Partition: r.Partition, State: &state})
+				cell.H.Append(history.Event{Kind: history.Replica, Start: start, Node: node, Topic: r.Topic, Partition: r.Partition, State: &state})
 			}
 		}
 	}
