@@ -12,9 +12,10 @@ import (
 type hearsay int
 
 const (
-	unsaid hearsay = iota // nothing, or not clearly one or the other
+	unsaid hearsay = iota // nothing
 	silent
 	heard
+	mixed // heard in some shards, not in others
 )
 
 // silentAfter is how long nodes have not heard each other when it is called silence. Leaders say something about
@@ -65,14 +66,13 @@ func aloneProbe(c *cluster.Cluster, node int) probe {
 			ages = append(ages, sh.LastContactMS)
 		}
 		saw := fmt.Sprintf("node %d heard its shards' others %v ms ago", node, ages)
-		switch judge(ages) {
-		case silent:
-			return bites, saw
-		case heard:
-			return gone, saw
-		}
-		return between, saw
+		return judge(ages).feel(), saw
 	}
+}
+
+// feel is what hearsay means for a fault that keeps nodes from hearing each other.
+func (h hearsay) feel() feel {
+	return map[hearsay]feel{unsaid: unfelt, silent: bites, heard: gone, mixed: between}[h]
 }
 
 // judge calls it silence when none was heard for a while, in ms; -1 is never.
@@ -91,5 +91,5 @@ func judge(ages []int64) hearsay {
 	case old == 0:
 		return heard
 	}
-	return unsaid
+	return mixed
 }

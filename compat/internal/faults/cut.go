@@ -106,7 +106,7 @@ func cutProbe(c *cluster.Cluster, edges []cluster.Edge, like func(error) bool) p
 		if from, to, peers := e.Ends(); peers && c.Features().Replicas {
 			heard, said := heardOver(ctx, c, from, to)
 			saw += ", " + said
-			if heard != unsaid && (heard == silent) != (felt == bites) {
+			if h := heard.feel(); h != unfelt && h != felt {
 				felt = between
 			}
 		}
