@@ -64,7 +64,8 @@ func TestCalls(t *testing.T) {
 	t.Run("deadline", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 		defer cancel()
-		if _, err := a.Call(ctx, 2, 3, nil); !errors.Is(err, context.DeadlineExceeded) {
+		// Whose clock ends it first, the caller's or the handler's, is open.
+		if _, err := a.Call(ctx, 2, 3, nil); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, RemoteError(context.DeadlineExceeded.Error())) {
 			t.Errorf("got %v", err)
 		}
 		if d := <-deadline; d > 100*time.Millisecond {

@@ -15,9 +15,11 @@ import (
 	"lockstep/broker/internal/shardlog"
 )
 
-// Raft's timers. A leader's death is noticed after one to two heartbeat
-// timeouts; shorter ones than these take a pause of the garbage collector for
-// a death: on two saturated cores 250 ms lost elections. Commit pushes make the commit timeout irrelevant for readers.
+// Raft's timers. A leader's silence is taken for its death after one to two
+// heartbeat timeouts; shorter ones than these take a busy machine for it: on two
+// saturated cores 250 ms lost elections. A death that shows otherwise is not
+// waited for (succession.go). Commit pushes make the commit timeout irrelevant
+// for readers.
 const (
 	heartbeatTimeout = 750 * time.Millisecond
 	commitTimeout    = 500 * time.Millisecond
