@@ -175,10 +175,10 @@ func (n *Node) forward(ctx context.Context, node int32, request []byte) ([]byte,
 }
 
 func (n *Node) serveReadIndex(ctx context.Context, _ int32, req []byte) ([]byte, error) {
-	if len(req) != 4 || int(req[3]) >= len(n.shards) {
+	if len(req) != 4 || binary.BigEndian.Uint32(req) >= uint32(len(n.shards)) {
 		return nil, fmt.Errorf("no such shard here")
 	}
-	return n.shards[req[3]].LocalReadIndex(ctx)
+	return n.shards[binary.BigEndian.Uint32(req)].LocalReadIndex(ctx)
 }
 
 func (n *Node) serveLeaderLost(_ context.Context, _ int32, req []byte) ([]byte, error) {

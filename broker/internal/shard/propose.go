@@ -2,18 +2,12 @@ package shard
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
-	"lockstep/broker/internal/mutant"
 	"lockstep/broker/internal/partition"
 )
-
-// ServiceReadIndex is the node-to-node service by which a follower asks a
-// shard's leader for its read index: request shard u32, answer index u64.
-const ServiceReadIndex = 2
 
 // Propose replicates a command for the Machine registered under kind and
 // returns its Apply result once committed. Only the leader can: otherwise
@@ -67,55 +61,4 @@ func (s *Shard) Keys() []partition.Key {
 		keys[i] = p.Key()
 	}
 	return keys
-}
-
-// ReadIndex returns once this replica has applied everything that was
-// acknowledged when it was called, verified with the leader's quorum
-// (Raft dissertation, section 6.4). Without a leader, or when ctx ends, it
-// fails.
-func (s *Shard) ReadIndex(ctx context.Context) error {
-	st := s.Status()
-	if st.Leader < 0 {
-		return kerr.NotLeaderForPartition
-	}
-	answer, err := s.mux.Call(ctx, st.Leader, ServiceReadIndex, binary.BigEndian.AppendUint32(nil, s.id))
-	if err != nil {
-		return fmt.Errorf("read index of shard %d: %w", s.id, err)
-	}
-	if len(answer) != 8 {
-		return fmt.Errorf("read index of shard %d: answer of %d bytes", s.id, len(answer))
-	}
-	for index := binary.BigEndian.Uint64(answer); ; {
-		moved := s.progress.next()
-		if s.appliedIndex.Load() >= index {
-			return nil
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return kerr.RequestTimedOut
-		}
-	}
-}
-
-// LocalReadIndex is the leader's part of ReadIndex: what it has applied holds
-// everything it has acknowledged, if it still leads.
-func (s *Shard) LocalReadIndex(ctx context.Context) ([]byte, error) {
-	r := s.raft()
-	if r == nil || s.office.Load() == nil {
-		return nil, kerr.NotLeaderForPartition
-	}
-	index := s.appliedIndex.Load()
-	if mutant.Is(mutant.UnverifiedLeader) {
-		return binary.BigEndian.AppendUint64(nil, index), nil
-	}
-	select {
-	case <-ctx.Done():
-		return nil, kerr.RequestTimedOut
-	case err := <-settle(r.VerifyLeader()):
-		if err != nil {
-			return nil, proposeError(err)
-		}
-	}
-	return binary.BigEndian.AppendUint64(nil, index), nil
 }

@@ -67,8 +67,12 @@ type Shard struct {
 	reset        chan struct{} // an installed snapshot wants Raft made anew
 	appliedIndex atomic.Uint64 // newest command applied
 	progress     signal        // appliedIndex has moved
-	lag          lagClock
-	watchers     watchers
+
+	askedIndex     *rounds // of this replica to the leader
+	confirmedIndex *rounds // of this leader to a majority
+
+	lag      lagClock
+	watchers watchers
 
 	snapshotEvery int64 // bytes of blobs
 	sinceSnapshot int64 // bytes; the state machine's goroutine only
@@ -92,6 +96,7 @@ func Open(o Options) (*Shard, error) {
 		id:            o.ID, node: o.Node, replicas: o.Replicas, mux: o.Mux, machines: o.Machines,
 		log: o.Log, fail: o.Fatal,
 		reset: make(chan struct{}, 1), snapshotDue: make(chan struct{}, 1), peerLost: make(chan struct{}, 1), retake: make(chan struct{}, 1),
+		askedIndex: newRounds(readRoundTime), confirmedIndex: newRounds(readRoundTime),
 		queue: newQueue(), flying: make(chan struct{}, maxFlights), flights: make(chan *flight, maxFlights),
 	}
 	var err error
