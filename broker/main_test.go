@@ -44,13 +44,13 @@ func TestEachSetting(t *testing.T) {
 	values := map[string]string{
 		"node-id": "2", "data-dir": "d", "rack": "r", "listeners": "l:1", "advertised-listeners": "al:1", "local-listeners": "ll:1",
 		"advertised-local-listeners": "all:1", "raft-addr": "ra:1", "http-addr": "ha:1", "peers": "1@h:1,2@h:2", "shards": "9", "fsync": "os",
-		"fetch-from-followers": "false", "read-consistency": "linearizable", "cut-off-empty": "true", "lease": "7s", "replica-lag-max": "8s",
+		"fetch-from-followers": "false", "read-consistency": "linearizable, local=committed,normal=linearizable", "cut-off-empty": "true", "lease": "7s", "replica-lag-max": "8s",
 		"replica-lag-max-entries": "9", "default-partitions": "10", "auto-create-topics": "false", "max-message-bytes": "2000",
 		"max-request-bytes": "3000", "segment-bytes": "70000", "retention-ms": "11", "retention-bytes": "12", "retention-check": "13s", "log": "debug",
 	}
 	want := &config.Config{
 		NodeID: 2, DataDir: "d", Rack: "r", Listen: "l:1", Advertised: "al:1", LocalListen: "ll:1", AdvertisedLocal: "all:1", RaftListen: "ra:1",
-		HTTPListen: "ha:1", Peers: map[int32]string{1: "h:1", 2: "h:2"}, Shards: 9, ReadConsistency: "linearizable", CutOffEmpty: true,
+		HTTPListen: "ha:1", Peers: map[int32]string{1: "h:1", 2: "h:2"}, Shards: 9, ReadConsistency: "linearizable", ListenerConsistency: map[string]string{"local": "committed", "normal": "linearizable"}, CutOffEmpty: true,
 		Lease: 7 * time.Second, LagMaxTime: 8 * time.Second, LagMaxEntries: 9, DefaultPartitions: 10, MaxMessageBytes: 2000, MaxRequestBytes: 3000,
 		SegmentBytes: 70000, RetentionMS: 11, RetentionBytes: 12, RetentionCheck: 13 * time.Second, Log: "debug",
 	}
@@ -82,6 +82,12 @@ func TestWrongSettings(t *testing.T) {
 		{"--shards=257", "--shards 257"},
 		{"--fsync=never", "--fsync"},
 		{"--read-consistency=eventual", "--read-consistency"},
+		{"--read-consistency=", "--read-consistency"},
+		{"--read-consistency=committed,linearizable", "more than one default"},
+		{"--read-consistency=local=eventual", "local=\"eventual\""},
+		{"--read-consistency=public=linearizable", "no listener \"public\""},
+		{"--read-consistency=local=committed,local=linearizable", "named twice"},
+		{"--local-listeners= --read-consistency=local=linearizable", "no local-read listener"},
 		{"--lease=0s", "--lease"},
 		{"--lease=3", "lease"},
 		{"--replica-lag-max=-1s", "--replica-lag-max"},
@@ -100,7 +106,7 @@ func TestWrongSettings(t *testing.T) {
 		{"--peers=1@h:1,1@h:2", "named twice"},
 		{"--unknown=1", "unknown"},
 	} {
-		_, err := configured(test.args)
+		_, err := configured(strings.Fields(test.args)...)
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(oneLine(err), "\n") {
 			t.Errorf("%s: %v", test.args, err)
 		}

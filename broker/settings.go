@@ -11,7 +11,7 @@ import (
 )
 
 // texts are settings that are written otherwise than they are kept.
-type texts struct{ peers, fsync string }
+type texts struct{ peers, fsync, consistency string }
 
 const usage = `lockstep: a Kafka-protocol broker, replicated with Raft, whose followers serve reads
 
@@ -41,7 +41,7 @@ func settings(c *config.Config, t *texts) (flags *flag.FlagSet, version *bool) {
 	fs.IntVar(&c.Shards, "shards", c.Shards, "Raft groups in the cluster, 1 to 256; fixed when it forms")
 	fs.StringVar(&t.fsync, "fsync", "always", "`always`: on disk before it is acknowledged; os: left to the page cache")
 	fs.BoolVar(&c.FetchFromFollower, "fetch-from-followers", c.FetchFromFollower, "followers serve reads")
-	fs.StringVar(&c.ReadConsistency, "read-consistency", c.ReadConsistency, "of reads from followers: `committed` or linearizable")
+	fs.StringVar(&t.consistency, "read-consistency", c.ReadConsistency, "of reads: `committed` or linearizable; also by listener: committed,local=linearizable")
 	fs.BoolVar(&c.CutOffEmpty, "cut-off-empty", c.CutOffEmpty, "a follower that is cut off answers readers who want more with nothing, instead of an error")
 	fs.DurationVar(&c.Lease, "lease", c.Lease, "after how long unheard a leader, or a node, counts as gone")
 	fs.DurationVar(&c.LagMaxTime, "replica-lag-max", c.LagMaxTime, "how long a follower may be behind before readers are sent away from it")
@@ -92,7 +92,35 @@ func (t *texts) parse(c *config.Config) error {
 		return err
 	}
 	c.Peers = peers
+	if err := parseConsistency(t.consistency, c); err != nil {
+		return err
+	}
 	return c.Validate()
+}
+
+// parseConsistency reads "committed,local=linearizable": one default, and what
+// holds on a listener.
+func parseConsistency(s string, c *config.Config) error {
+	defaults := 0
+	for _, item := range strings.Split(s, ",") {
+		listener, value, named := strings.Cut(strings.TrimSpace(item), "=")
+		if !named {
+			c.ReadConsistency = listener
+			defaults++
+			continue
+		}
+		if _, twice := c.ListenerConsistency[listener]; twice {
+			return fmt.Errorf("--read-consistency %q: listener %s is named twice", s, listener)
+		}
+		if c.ListenerConsistency == nil {
+			c.ListenerConsistency = map[string]string{}
+		}
+		c.ListenerConsistency[listener] = value
+	}
+	if defaults > 1 {
+		return fmt.Errorf("--read-consistency %q: more than one default", s)
+	}
+	return nil
 }
 
 // parsePeers reads "1@host:port,2@host:port".

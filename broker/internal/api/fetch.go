@@ -61,11 +61,10 @@ type fetched struct {
 	want  *wanted
 	where place        // shard is nil if there is no such partition
 	log   partitionLog // likewise
-	err   error        // why there is none
+	err   error        // why there is none, or none that can be answered from
 
-	better    int32 // see situation; looked for once
-	sought    bool  // better was looked for
-	confirmed bool  // linearizable: the replica was up to date at some time during the request
+	better int32 // see situation; looked for once
+	sought bool  // better was looked for
 
 	resp     kmsg.FetchResponseTopicPartition
 	diverges bool
@@ -86,6 +85,7 @@ func (a *API) fetch(ctx context.Context, req *Request, body *kmsg.FetchRequest) 
 	for _, w := range want {
 		f.parts = append(f.parts, f.find(w))
 	}
+	f.confirm(ctx)
 	f.run(ctx)
 
 	answers := f.parts
@@ -169,7 +169,7 @@ func (f *fetching) pass(ctx context.Context) (done bool) {
 	room := min(int(f.body.MaxBytes), maxFetchBytes)
 	got, atOnce := 0, false
 	for _, p := range f.parts {
-		if f.answer(ctx, p, now, room-got, got == 0) {
+		if f.answer(p, now, room-got, got == 0) {
 			atOnce = true
 		}
 		got += len(p.resp.RecordBatches)

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -17,7 +16,7 @@ import (
 // answer makes the answer for one partition as things are now, and reports
 // whether it is one to be sent at once. It may take room bytes of records; if
 // first, the first batch whatever its size.
-func (f *fetching) answer(ctx context.Context, p *fetched, now time.Time, room int, first bool) (atOnce bool) {
+func (f *fetching) answer(p *fetched, now time.Time, room int, first bool) (atOnce bool) {
 	if p.err == nil {
 		p.err = f.gone(p)
 	}
@@ -31,11 +30,7 @@ func (f *fetching) answer(ctx context.Context, p *fetched, now time.Time, room i
 	if f.diverged(p, st) {
 		return true
 	}
-	d := decide(f.situation(p, st, now))
-	if d.action == park && f.confirm(ctx, p) {
-		d = decide(f.situation(p, st, now))
-	}
-	switch d.action {
+	switch d := decide(f.situation(p, st, now)); d.action {
 	case serve:
 		return f.serve(p, min(room, int(p.want.maxBytes)), first)
 	case redirect:
@@ -89,19 +84,6 @@ func (f *fetching) better(p *fetched, st shard.Status, s situation, now time.Tim
 	p.sought = true
 	p.better = f.a.betterFollower(f.req.Conn, f.body.Rack, p.where, st, s.offset, s.highWatermark, now)
 	return p.better
-}
-
-// confirm brings a linearizable replica up to date before it says that there
-// is nothing at an offset, and reports whether that may have changed anything.
-// What lies below its high watermark it may serve without asking.
-func (f *fetching) confirm(ctx context.Context, p *fetched) bool {
-	if p.confirmed || !f.a.linearizable(p.where.topic) {
-		return false
-	}
-	p.confirmed = true
-	ctx, cancel := context.WithDeadline(ctx, f.deadline)
-	defer cancel()
-	return p.where.shard.ReadIndex(ctx) == nil // else it has to wait like any other
 }
 
 // diverged tells a client that says which epoch its last record was of, if that

@@ -2,9 +2,7 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -251,45 +249,6 @@ func TestFetchDiskError(t *testing.T) {
 	n.shard.log.broken = true
 	if got := n.fetch(Normal, fetchOf(n, 12, 0))[0]; got.ErrorCode != kerr.KafkaStorageError.Code || got.HighWatermark != -1 || len(got.RecordBatches) != 0 {
 		t.Errorf("got %+v", got)
-	}
-}
-
-func TestFetchLinearizable(t *testing.T) {
-	for _, c := range []struct {
-		name     string
-		topic    string // of the topic, "" for none
-		node     string
-		listener Listener
-		asked    bool
-	}{
-		{"committed", "", "committed", Normal, false},
-		{"by the node", "", "linearizable", Normal, true},
-		{"by the topic", "linearizable", "committed", Normal, true},
-		{"not by the topic", "committed", "linearizable", Normal, false},
-		{"local-read listener", "linearizable", "committed", Local, true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				n := newNode(t, asFollower)
-				n.api.Config.ReadConsistency = c.node
-				if c.topic != "" {
-					n.topic.Configs["lockstep.read.consistency"] = c.topic
-				}
-				asked := 0
-				n.shard.readIndex = func(context.Context) error {
-					asked++
-					n.fill(0, 2) // what the leader has acknowledged and this node had not applied
-					return nil
-				}
-				got := n.fetch(c.listener, waiting(fetchOf(n, 12, 0), time.Millisecond))[0]
-				if want := c.asked; want != (asked == 1) || want != (len(got.RecordBatches) > 0) {
-					t.Errorf("asked %d times, got %+v", asked, got)
-				}
-				if n.fetch(c.listener, fetchOf(n, 12, 0)); asked > 1 {
-					t.Error("asked for what lies below the high watermark")
-				}
-			})
-		})
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -31,12 +30,11 @@ func init() { register(kmsg.ListOffsets, 1, 10, later((*API).listOffsets)) }
 
 // The timestamps that are questions of another kind.
 const (
-	latestOffset      = -1
-	earliestOffset    = -2
-	maxTimestamp      = -3
-	earliestLocal     = -4
-	latestTiered      = -5
-	readIndexPatience = 5 * time.Second
+	latestOffset   = -1
+	earliestOffset = -2
+	maxTimestamp   = -3
+	earliestLocal  = -4
+	latestTiered   = -5
 )
 
 // offsetAnswer is what is known of the place asked for; -1 for what is not.
@@ -49,6 +47,8 @@ var noOffset = offsetAnswer{-1, -1, -1}
 
 func (a *API) listOffsets(ctx context.Context, req *Request, body *kmsg.ListOffsetsRequest) kmsg.Response {
 	resp := body.ResponseKind().(*kmsg.ListOffsetsResponse)
+	sure := newConfirmations(a, ctx)
+	defer sure.end()
 	for _, t := range body.Topics {
 		rt := kmsg.NewListOffsetsResponseTopic()
 		rt.Topic = t.Topic
@@ -58,7 +58,7 @@ func (a *API) listOffsets(ctx context.Context, req *Request, body *kmsg.ListOffs
 			if body.Version < 4 {
 				p.CurrentLeaderEpoch = -1
 			}
-			at, err := a.listOffset(ctx, req, t.Topic, p)
+			at, err := a.listOffset(sure, req, t.Topic, p)
 			if err != nil {
 				at = noOffset
 			}
@@ -71,15 +71,13 @@ func (a *API) listOffsets(ctx context.Context, req *Request, body *kmsg.ListOffs
 	return resp
 }
 
-func (a *API) listOffset(ctx context.Context, req *Request, topic string, p kmsg.ListOffsetsRequestTopicPartition) (offsetAnswer, error) {
+func (a *API) listOffset(sure *confirmations, req *Request, topic string, p kmsg.ListOffsetsRequestTopicPartition) (offsetAnswer, error) {
 	where, err := a.leading(req, topic, p.Partition, p.CurrentLeaderEpoch)
 	if err != nil {
 		return noOffset, err
 	}
-	if a.linearizable(where.topic) {
-		ctx, cancel := context.WithTimeout(ctx, readIndexPatience)
-		defer cancel()
-		if err := where.shard.ReadIndex(ctx); err != nil {
+	if a.linearizable(req.Listener, where.topic) {
+		if err := sure.of(where.shard); err != nil {
 			return noOffset, fmt.Errorf("confirm the latest offset: %w", err)
 		}
 	}

@@ -133,19 +133,6 @@ func TestListOffsetsWhoAnswers(t *testing.T) {
 	}
 }
 
-func TestListOffsetsLinearizable(t *testing.T) {
-	n := newNode(t, asFollower)
-	n.api.Config.ReadConsistency = "linearizable"
-	n.shard.readIndex = func(context.Context) error { n.fill(0, 3); return nil }
-	if got := n.offset(Local, 10, 0, -1); got.Offset != 3 {
-		t.Errorf("got %+v", got)
-	}
-	n.shard.readIndex = func(context.Context) error { return context.DeadlineExceeded }
-	if got := n.offset(Local, 10, 0, -1); got.ErrorCode != 7 || got.Offset != -1 {
-		t.Errorf("unconfirmed: %+v", got)
-	}
-}
-
 func TestOffsetForLeaderEpoch(t *testing.T) {
 	n := newNode(t, asLeader)
 	n.fill(0, 3) // epoch 5

@@ -26,7 +26,10 @@ type Config struct {
 	CutOffEmpty       bool          // a follower that is cut off answers readers who want more with nothing instead of an error
 	LagMaxTime        time.Duration // a follower behind for longer is lagging, and readers are sent away from it
 	LagMaxEntries     uint64        // or behind by more Raft entries
-	ReadConsistency   string        // "committed" or "linearizable"
+	ReadConsistency   string        // Committed or Linearizable, where neither topic nor listener says which
+	// ListenerConsistency is what reads on a listener ("normal", "local")
+	// guarantee at least; absent: no more than their topics do.
+	ListenerConsistency map[string]string
 
 	SegmentBytes   int64         // size of the files of a shard's log, and how much is written between snapshots
 	RetentionMS    int64         // of topics that do not say: how old records get, in milliseconds; -1: any age
@@ -40,6 +43,12 @@ type Config struct {
 
 	Log string // "info" or "info,shard=debug"
 }
+
+// What reads guarantee.
+const (
+	Committed    = "committed"    // everything read is committed, but it may not be the newest
+	Linearizable = "linearizable" // a read sees every write that was acknowledged before it began
+)
 
 // Default returns the configuration of a single node.
 func Default() *Config {
@@ -56,7 +65,7 @@ func Default() *Config {
 		Lease:             3 * time.Second,
 		LagMaxTime:        5 * time.Second,
 		LagMaxEntries:     10_000,
-		ReadConsistency:   "committed",
+		ReadConsistency:   Committed,
 		SegmentBytes:      32 << 20,
 		RetentionMS:       -1,
 		RetentionBytes:    -1,

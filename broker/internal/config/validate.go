@@ -24,8 +24,6 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("--data-dir is empty: name a directory")
 	case c.Shards < 1 || c.Shards > maxShards:
 		return fmt.Errorf("--shards %d: use 1 to %d", c.Shards, maxShards)
-	case c.ReadConsistency != "committed" && c.ReadConsistency != "linearizable":
-		return fmt.Errorf("--read-consistency %q: use committed or linearizable", c.ReadConsistency)
 	case c.Lease <= 0 || c.LagMaxTime <= 0:
 		return fmt.Errorf("--lease and --replica-lag-max must be above zero")
 	case c.SegmentBytes < minSegmentBytes || c.SegmentBytes > maxSegmentBytes:
@@ -39,6 +37,9 @@ func (c *Config) Validate() error {
 	case c.MaxMessageBytes < 1024 || c.MaxRequestBytes < c.MaxMessageBytes:
 		return fmt.Errorf("--max-message-bytes %d and --max-request-bytes %d: a request must have room for a batch of at least 1024 bytes", c.MaxMessageBytes, c.MaxRequestBytes)
 	}
+	if err := c.validateConsistency(); err != nil {
+		return err
+	}
 	if _, ok := c.Peers[c.NodeID]; len(c.Peers) > 0 && !ok {
 		return fmt.Errorf("--peers does not name this node, %d: all nodes must be named alike on each", c.NodeID)
 	}
@@ -51,6 +52,23 @@ func (c *Config) Validate() error {
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			return fmt.Errorf("--%s: use host:port: %w", name, err)
 		}
+	}
+	return nil
+}
+
+func (c *Config) validateConsistency() error {
+	for listener, value := range c.ListenerConsistency {
+		switch {
+		case listener != "normal" && listener != "local":
+			return fmt.Errorf("--read-consistency: there is no listener %q: use normal or local", listener)
+		case listener == "local" && c.LocalListen == "":
+			return fmt.Errorf("--read-consistency: local=%s, but there is no local-read listener: set --local-listeners", value)
+		case value != Committed && value != Linearizable:
+			return fmt.Errorf("--read-consistency: %s=%q: use committed or linearizable", listener, value)
+		}
+	}
+	if c.ReadConsistency != Committed && c.ReadConsistency != Linearizable {
+		return fmt.Errorf("--read-consistency %q: use committed or linearizable, and for one listener as in committed,local=linearizable", c.ReadConsistency)
 	}
 	return nil
 }
