@@ -18,6 +18,14 @@
 //     from the log alone, so all agree; a refused run stays in the log unseen.
 //     (A leader that lost and regained its office while a proposal waited
 //     could otherwise publish offsets that are taken.)
+//   - A log start moves forward only, by a command in the log, to at most the
+//     high watermark of that moment. Below it nothing is readable at once; what
+//     is known of producers stays. So the oldest entry that any partition needs
+//     (Set.FirstNeeded) never goes back either, and whoever removes what lies
+//     before it must do so only once a state that says so is durable: a state
+//     that wants more than there is cannot be restored (Reindex).
+//   - A reader that is overtaken by that finds its entry or its index gone: it
+//     looks at the log start again, and answers OFFSET_OUT_OF_RANGE.
 //   - Everything that decides is in the log: even the clock by which producers
 //     expire is the leader's, as it stamped the blob.
 //
@@ -26,6 +34,7 @@
 // A partition finds an offset by binary search over its runs: base offset,
 // Raft index, position and length in the entry's payload. The runs of sealed
 // segments are written beside the segment (a sidecar) and dropped from memory;
-// what stays is one reference for each (segment, partition). See index.go for
-// the format. Offsets and Raft indexes are never compared with each other.
+// what stays is one reference for each (segment, partition), until the log start
+// passes it. If the disk does not take a sidecar, the runs of that segment and of
+// later ones stay in memory until it does. See index.go for the format. Offsets and Raft indexes are never compared with each other.
 package partition

@@ -50,7 +50,7 @@ func FuzzState(f *testing.F) {
 func FuzzIndex(f *testing.F) {
 	s := NewSet(nil)
 	s.Partition(keyA).runs = []run{{base: 0, index: 1, size: 9}, {base: 4, index: 2, size: 9}}
-	data, _ := encodeIndex(1, s.byKey)
+	data, _ := encodeIndex(finished{segment: 1, next: 3, parts: s.byKey})
 	f.Add(data, true)
 	f.Fuzz(func(t *testing.T, data []byte, mend bool) {
 		if mend && len(data) >= 4 { // past the checksum

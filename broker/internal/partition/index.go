@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"sort"
 	"sync"
 )
@@ -13,22 +14,24 @@ import (
 //
 //	+-------+---------+-------+----------------------+-----------+-------+
 //	| magic | format  | count | count × reference    | runs      | CRC   |
-//	| u32   | u32     | u32   | 56 bytes, by key     | 32 bytes  | 32C   |
+//	| u32   | u32     | u32   | 72 bytes, by key     | 32 bytes  | 32C   |
 //	+-------+---------+-------+----------------------+-----------+-------+
 //
 //	reference: topic id 16 | partition i32 | runs u32 | position u64 |
-//	           first i64 | end i64 | max timestamp i64
+//	           first i64 | end i64 | max timestamp i64 | index u64 | bytes u64
 //	run:       base i64 | index u64 | max timestamp i64 | pos u32 | size u32
 //
 // Integers are big-endian; position is that of the reference's first run in
-// the file. The index only repeats what the segment says: without it, or if
+// the file, index that run's entry, bytes what the batches of all its runs take.
+// An index holds the runs of its own segment only, and only those that were
+// accepted. The index only repeats what the segment says: without it, or if
 // it is damaged, it is made again from the log.
 const (
 	sidecarName  = "index"
 	indexMagic   = 0x4c4b5349 // "LKSI"
-	indexFormat  = 1
+	indexFormat  = 2
 	indexHeader  = 12
-	referenceLen = 56
+	referenceLen = 72
 	runLen       = 32
 )
 
@@ -41,8 +44,17 @@ type sealedRuns struct {
 	segment    uint64
 	first, end int64 // offsets: of the first run, after the last
 	maxTS      int64
+	index      uint64 // of the first run's entry
+	bytes      int64  // of batches
 	position   uint64
 	count      uint32
+}
+
+// A finished segment gets no more runs. While its index cannot be written its
+// runs, and those of all later segments, stay in memory.
+type finished struct {
+	segment, next uint64             // its first index, and the next segment's
+	parts         map[Key]*Partition // with runs in it
 }
 
 // enterSegment notes that index is about to be applied. If it begins a new
@@ -52,42 +64,59 @@ func (s *Set) enterSegment(index uint64) {
 	if !ok || id == s.segment {
 		return
 	}
-	if s.segment != 0 && len(s.dirty) > 0 {
-		s.seal(s.segment)
-	}
+	s.finish(id)
 	s.segment = id
 }
 
-// seal writes the index of a finished segment and drops the runs from memory.
-// If it cannot be written they simply stay there.
-func (s *Set) seal(segment uint64) {
-	data, refs := encodeIndex(segment, s.dirty)
-	if err := s.log.WriteSidecar(segment, sidecarName, data); err == nil {
-		for k, ref := range refs {
-			s.dirty[k].replaceRuns(ref)
-		}
+// finish ends the present segment: next is the first index of one after it. It
+// writes the index of it and of all before that have none yet, and drops their
+// runs from memory.
+func (s *Set) finish(next uint64) {
+	if len(s.dirty) > 0 {
+		s.unwritten = append(s.unwritten, finished{segment: s.segment, next: next, parts: s.dirty})
+		s.dirty = map[Key]*Partition{}
 	}
-	clear(s.dirty)
+	s.segment = 0
+	for len(s.unwritten) > 0 {
+		f := s.unwritten[0]
+		data, refs := encodeIndex(f)
+		err := s.log.WriteSidecar(f.segment, sidecarName, data)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return // the disk does not take it: again with the next segment
+		}
+		// A segment that is not there any more had only what nobody can read.
+		for k, ref := range refs {
+			f.parts[k].replaceRuns(ref, f.next, err == nil)
+		}
+		s.unwritten = s.unwritten[1:]
+	}
 }
 
-// replaceRuns puts a reference in the place of the runs that it covers.
-func (p *Partition) replaceRuns(ref sealedRuns) {
+// replaceRuns takes the runs below a Raft index from memory, and with keep puts
+// a reference in their place.
+func (p *Partition) replaceRuns(ref sealedRuns, next uint64, keep bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sealed = append(p.sealed, ref)
-	keep := sort.Search(len(p.runs), func(i int) bool { return p.runs[i].base >= ref.end })
-	p.runs = append([]run(nil), p.runs[keep:]...)
+	if keep {
+		p.sealed = append(p.sealed, ref)
+	}
+	p.runs = append([]run(nil), p.runs[runsBelow(p.runs, next):]...)
 }
 
-// encodeIndex lays out the in-memory runs of the partitions. Runs of earlier
-// segments, which stayed because their index could not be written, go along.
-func encodeIndex(segment uint64, parts map[Key]*Partition) ([]byte, map[Key]sealedRuns) {
-	keys := make([]Key, 0, len(parts))
+// runsBelow counts the runs in entries below a Raft index.
+func runsBelow(runs []run, index uint64) int {
+	return sort.Search(len(runs), func(i int) bool { return runs[i].index >= index })
+}
+
+// encodeIndex lays out a finished segment's runs, which are the oldest in memory.
+func encodeIndex(f finished) ([]byte, map[Key]sealedRuns) {
+	runs := make(map[Key][]run, len(f.parts))
+	keys := make([]Key, 0, len(f.parts))
 	total := 0
-	for k, p := range parts {
-		if len(p.runs) > 0 {
-			keys = append(keys, k)
-			total += len(p.runs)
+	for k, p := range f.parts {
+		if n := runsBelow(p.runs, f.next); n > 0 { // others are below the log start by now
+			keys, runs[k] = append(keys, k), p.runs[:n]
+			total += n
 		}
 	}
 	sort.Slice(keys, func(i, j int) bool { return keyLess(keys[i], keys[j]) })
@@ -98,17 +127,17 @@ func encodeIndex(segment uint64, parts map[Key]*Partition) ([]byte, map[Key]seal
 	out = binary.BigEndian.AppendUint32(out, uint32(len(keys)))
 	position := uint64(indexHeader + referenceLen*len(keys))
 	for _, k := range keys {
-		p := parts[k]
-		ref := sealedRuns{
-			segment: segment, first: p.runs[0].base, end: p.end,
-			maxTS: maxTimestamp(p.runs), position: position, count: uint32(len(p.runs)),
+		ref := refer(f.segment, runs[k], position)
+		ref.end = f.parts[k].end
+		if later := f.parts[k].runs[len(runs[k]):]; len(later) > 0 {
+			ref.end = later[0].base
 		}
 		refs[k] = ref
 		out = appendReference(out, k, ref)
-		position += uint64(runLen * len(p.runs))
+		position += uint64(runLen * len(runs[k]))
 	}
 	for _, k := range keys {
-		for _, r := range parts[k].runs {
+		for _, r := range runs[k] {
 			out = binary.BigEndian.AppendUint64(out, uint64(r.base))
 			out = binary.BigEndian.AppendUint64(out, r.index)
 			out = binary.BigEndian.AppendUint64(out, uint64(r.maxTS))
@@ -119,6 +148,20 @@ func encodeIndex(segment uint64, parts map[Key]*Partition) ([]byte, map[Key]seal
 	return binary.BigEndian.AppendUint32(out, crc32.Checksum(out, castagnoli)), refs
 }
 
+// refer is the reference to runs at a position of a segment's index, without
+// their end.
+func refer(segment uint64, runs []run, position uint64) sealedRuns {
+	ref := sealedRuns{
+		segment: segment, first: runs[0].base, maxTS: -1,
+		index: runs[0].index, position: position, count: uint32(len(runs)),
+	}
+	for _, r := range runs {
+		ref.maxTS = max(ref.maxTS, r.maxTS)
+		ref.bytes += int64(r.size)
+	}
+	return ref
+}
+
 func appendReference(out []byte, k Key, ref sealedRuns) []byte {
 	out = append(out, k.Topic[:]...)
 	out = binary.BigEndian.AppendUint32(out, uint32(k.Partition))
@@ -126,7 +169,9 @@ func appendReference(out []byte, k Key, ref sealedRuns) []byte {
 	out = binary.BigEndian.AppendUint64(out, ref.position)
 	out = binary.BigEndian.AppendUint64(out, uint64(ref.first))
 	out = binary.BigEndian.AppendUint64(out, uint64(ref.end))
-	return binary.BigEndian.AppendUint64(out, uint64(ref.maxTS))
+	out = binary.BigEndian.AppendUint64(out, uint64(ref.maxTS))
+	out = binary.BigEndian.AppendUint64(out, ref.index)
+	return binary.BigEndian.AppendUint64(out, uint64(ref.bytes))
 }
 
 // decodeIndex returns a sidecar's references.
@@ -156,6 +201,8 @@ func decodeIndex(segment uint64, data []byte) (map[Key]sealedRuns, error) {
 			first:    int64(binary.BigEndian.Uint64(e[32:])),
 			end:      int64(binary.BigEndian.Uint64(e[40:])),
 			maxTS:    int64(binary.BigEndian.Uint64(e[48:])),
+			index:    binary.BigEndian.Uint64(e[56:]),
+			bytes:    int64(binary.BigEndian.Uint64(e[64:])),
 		}
 		if size := uint64(ref.count) * runLen; size == 0 || size > uint64(len(body)) ||
 			ref.position < uint64(indexHeader+count*referenceLen) || ref.position > uint64(len(body))-size {
@@ -200,6 +247,15 @@ func (c *sealedCache) load(log Log, ref sealedRuns) ([]run, error) {
 	}
 	c.ref, c.runs = ref, runs
 	return runs, nil
+}
+
+// forget drops runs that lie below an offset.
+func (c *sealedCache) forget(below int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ref.end <= below {
+		c.ref, c.runs = sealedRuns{}, nil
+	}
 }
 
 func keyLess(a, b Key) bool {

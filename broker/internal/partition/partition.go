@@ -39,11 +39,13 @@ type Partition struct {
 	// restoring is set while the state is of a snapshot and the index is not
 	// complete yet.
 	restoring atomic.Bool
+	gone      atomic.Bool // the topic is deleted: nothing is found here any more
 
 	mu        sync.RWMutex // guards what follows; written only by Set's one applying goroutine
 	sealed    []sealedRuns // oldest first, all before runs
 	runs      []run
-	end       int64 // after the last of sealed and runs: the high watermark, save in Reindex
+	restored  uint64 // index of the oldest run that the restored state knew; 0: none
+	end       int64  // after the last of sealed and runs: the high watermark, save in Reindex
 	epochs    []epochStart
 	producers Producers
 
@@ -79,8 +81,29 @@ func (p *Partition) LogStart() int64 { return p.logStart.Load() }
 func (p *Partition) Read(offset int64, maxBytes int, atLeastOne bool) ([]byte, error) {
 	hw := p.hw.Load()
 	if offset < p.logStart.Load() || offset > hw {
-		return nil, fmt.Errorf("offset %d of %s is outside %d to %d: %w", offset, p.key, p.logStart.Load(), hw, kerr.OffsetOutOfRange)
+		return nil, p.errOutside(offset, hw)
 	}
+	data, err := p.read(offset, hw, maxBytes, atLeastOne)
+	if err != nil {
+		// Retention may have passed by meanwhile and taken what was looked for.
+		switch start := p.logStart.Load(); {
+		case p.restoring.Load():
+			return nil, p.errRestoring()
+		case p.gone.Load():
+			return nil, fmt.Errorf("%s was deleted: %w", p.key, kerr.UnknownTopicOrPartition)
+		case offset < start:
+			return nil, p.errOutside(offset, hw)
+		}
+	}
+	return data, err
+}
+
+func (p *Partition) errOutside(offset, hw int64) error {
+	return fmt.Errorf("offset %d of %s is outside %d to %d: %w", offset, p.key, p.logStart.Load(), hw, kerr.OffsetOutOfRange)
+}
+
+// read is Read up to hw, without its answers to what happens meanwhile.
+func (p *Partition) read(offset, hw int64, maxBytes int, atLeastOne bool) ([]byte, error) {
 	var out []byte
 	for offset < hw {
 		r, ok, err := p.runAt(offset)

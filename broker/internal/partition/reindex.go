@@ -24,7 +24,7 @@ func (s *Set) Reindex(segments []SegmentRange, upTo uint64, replay Replay) error
 		if seg.First > upTo {
 			break
 		}
-		if seg.Sealed && seg.Last <= upTo && s.flushIndex() && s.loadIndex(seg.ID, ends) {
+		if seg.Sealed && seg.Last <= upTo && s.flushIndex(seg.ID) && s.loadIndex(seg.ID, ends) {
 			continue
 		}
 		err := replay(seg.First, min(seg.Last, upTo), func(index, term uint64, payload []byte) error {
@@ -38,19 +38,11 @@ func (s *Set) Reindex(segments []SegmentRange, upTo uint64, replay Replay) error
 }
 
 // flushIndex writes the index of a segment that was read again, so that its
-// runs do not stay in memory, behind the references that follow; false when
-// some stay, as the disk does not take it.
-func (s *Set) flushIndex() bool {
-	if len(s.dirty) > 0 {
-		s.seal(s.segment)
-	}
-	s.segment = 0
-	for _, p := range s.All() {
-		if len(p.runs) > 0 {
-			return false
-		}
-	}
-	return true
+// runs do not stay in memory, behind the references that follow from segment
+// next on; false when some stay, as the disk does not take it.
+func (s *Set) flushIndex(next uint64) bool {
+	s.finish(next)
+	return len(s.unwritten) == 0
 }
 
 // loadIndex attaches a segment's sidecar; false when that cannot be used.
@@ -83,7 +75,8 @@ func (s *Set) loadIndex(segment uint64, ends map[Key]int64) bool {
 }
 
 // indexEntry adds the runs of one entry that was applied in an earlier life.
-// Which runs were accepted then is decided as in Apply.
+// Which runs were accepted then is decided as in Apply; of those that nobody can
+// read any more it is not known, as what they followed may be gone.
 func (s *Set) indexEntry(index, term uint64, payload []byte, ends map[Key]int64) error {
 	b, err := parseBlob(payload)
 	if err != nil {
@@ -95,8 +88,8 @@ func (s *Set) indexEntry(index, term uint64, payload []byte, ends map[Key]int64)
 	}
 	return b.runs(func(k Key, pos int, batches []byte) error {
 		p := s.Existing(k)
-		if p == nil {
-			return nil // deleted since
+		if p == nil || index < p.restored {
+			return nil // deleted since, or nobody can read it
 		}
 		sum, err := summarise(batches)
 		if err != nil {

@@ -2,6 +2,8 @@ package partition
 
 import (
 	"fmt"
+	"slices"
+	"sort"
 	"sync"
 
 	"lockstep/broker/internal/recordbatch"
@@ -31,9 +33,10 @@ type Set struct {
 
 	dropped map[Key]bool // topic ids are never used again, so neither are these
 
-	expired int64              // hour (of the leaders' clocks) in which producers were last expired
-	segment uint64             // segment of the newest run; 0 before the first
-	dirty   map[Key]*Partition // have runs in that segment
+	expired   int64              // hour (of the leaders' clocks) in which producers were last expired
+	segment   uint64             // segment of the newest run; 0 before the first
+	dirty     map[Key]*Partition // have runs in that segment
+	unwritten []finished         // oldest first: have no index yet
 
 	changed map[*Partition]struct{} // since the last Flush
 }
@@ -200,16 +203,21 @@ func (s *Set) AdvanceLogStart(k Key, offset int64) int64 {
 	}
 	p.logStart.Store(offset)
 	p.mu.Lock()
-	for len(p.sealed) > 0 && p.sealed[0].end <= offset {
-		p.sealed = p.sealed[1:]
+	if n := len(p.sealed); n > 0 && p.sealed[0].end <= offset {
+		p.sealed = slices.Clone(p.sealed[sort.Search(n, func(i int) bool { return p.sealed[i].end > offset }):])
 	}
-	if len(p.sealed) == 0 && len(p.runs) > 0 {
-		p.runs = p.runs[max(0, lastAtOrBelow(p.runs, offset)):]
+	switch {
+	case len(p.sealed) > 0 || len(p.runs) == 0:
+	case p.end <= offset:
+		p.runs = nil
+	default:
+		p.runs = slices.Clone(p.runs[max(0, lastAtOrBelow(p.runs, offset)):])
 	}
 	for len(p.epochs) > 1 && p.epochs[1].start <= offset {
 		p.epochs = p.epochs[1:]
 	}
 	p.mu.Unlock()
+	p.cache.forget(offset)
 	s.changed[p] = struct{}{}
 	return offset
 }
@@ -228,7 +236,11 @@ func (s *Set) forget(k Key) {
 	delete(s.byKey, k)
 	s.mu.Unlock()
 	delete(s.dirty, k)
+	for _, f := range s.unwritten {
+		delete(f.parts, k)
+	}
 	if p != nil {
+		p.gone.Store(true)
 		s.changed[p] = struct{}{}
 	}
 }
@@ -248,21 +260,27 @@ func (s *Set) WakeAll() {
 	}
 }
 
-// FirstNeeded is the lowest Raft index that a readable record lies at; ok is
-// false when there is none.
+// firstIndex is the Raft index of the oldest run that is indexed, 0 when none is.
+// Called with mu held.
+func (p *Partition) firstIndex() uint64 {
+	switch {
+	case len(p.sealed) > 0:
+		return p.sealed[0].index
+	case len(p.runs) > 0:
+		return p.runs[0].index
+	}
+	return 0
+}
+
+// FirstNeeded is the lowest Raft index that a readable record may lie at; ok is
+// false when there is none. It never goes back.
 func (s *Set) FirstNeeded() (index uint64, ok bool) {
 	for _, p := range s.All() {
 		if p.logStart.Load() == p.hw.Load() {
 			continue
 		}
 		p.mu.RLock()
-		var first uint64
-		switch {
-		case len(p.sealed) > 0:
-			first = p.sealed[0].segment // a segment is named by its first index
-		case len(p.runs) > 0:
-			first = p.runs[0].index
-		}
+		first := p.firstIndex()
 		p.mu.RUnlock()
 		if first > 0 && (!ok || first < index) {
 			index, ok = first, true

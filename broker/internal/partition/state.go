@@ -7,7 +7,7 @@ import (
 )
 
 // stateFormat is the version of what Snapshot writes.
-const stateFormat = 1
+const stateFormat = 2
 
 // Snapshot returns the state of all partitions, without their records and
 // their index, for Restore.
@@ -22,6 +22,7 @@ func (s *Set) Snapshot() []byte {
 		out = kbin.AppendInt32(out, p.key.Partition)
 		out = kbin.AppendInt64(out, p.logStart.Load())
 		out = kbin.AppendInt64(out, p.hw.Load())
+		out = kbin.AppendInt64(out, int64(p.firstIndex()))
 		out = kbin.AppendInt32(out, int32(len(p.epochs)))
 		for _, e := range p.epochs {
 			out = kbin.AppendInt32(out, e.epoch)
@@ -58,6 +59,7 @@ func (t Producers) encode(out []byte) []byte {
 type partitionState struct {
 	key          Key
 	logStart, hw int64
+	first        uint64 // index of the oldest run that is indexed; 0: none
 	epochs       []epochStart
 	producers    Producers
 }
@@ -72,6 +74,7 @@ func (s *Set) Restore(state []byte) error {
 	}
 	s.expired, s.dropped, s.segment = decoded.expired, decoded.dropped, 0
 	clear(s.dirty)
+	s.unwritten = nil
 	kept := make(map[Key]bool, len(decoded.parts))
 	for _, st := range decoded.parts {
 		kept[st.key] = true
@@ -94,7 +97,7 @@ func (p *Partition) reset(st partitionState) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.restoring.Store(true) // until Reindex is through
-	p.sealed, p.runs, p.end = nil, nil, st.hw
+	p.sealed, p.runs, p.end, p.restored = nil, nil, st.hw, st.first
 	p.epochs, p.producers = st.epochs, st.producers
 	p.logStart.Store(st.logStart)
 	p.hw.Store(st.hw)
@@ -119,7 +122,7 @@ func decodeState(state []byte) (setState, error) {
 	decoded.expired = r.Int64()
 	for n := r.Int32(); n > 0 && r.Ok(); n-- {
 		st := partitionState{key: readKey(&r)}
-		st.logStart, st.hw = r.Int64(), r.Int64()
+		st.logStart, st.hw, st.first = r.Int64(), r.Int64(), uint64(r.Int64())
 		for e := r.Int32(); e > 0 && r.Ok(); e-- {
 			st.epochs = append(st.epochs, epochStart{epoch: r.Int32(), start: r.Int64()})
 		}

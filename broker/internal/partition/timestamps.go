@@ -28,6 +28,16 @@ func (p *Partition) MaxTimestamp() (recordbatch.Batch, error) {
 // findBatch returns the first readable batch whose maximum timestamp matches.
 // match must hold for a run if it holds for a batch in it.
 func (p *Partition) findBatch(match func(maxTS int64) bool) (recordbatch.Batch, error) {
+	for {
+		start := p.logStart.Load()
+		b, err := p.findOnce(match)
+		if err == nil || p.logStart.Load() == start {
+			return b, err
+		} // else retention has taken what was being read
+	}
+}
+
+func (p *Partition) findOnce(match func(maxTS int64) bool) (recordbatch.Batch, error) {
 	p.mu.RLock()
 	sealed, runs := p.sealed, p.runs
 	restoring := p.restoring.Load()
