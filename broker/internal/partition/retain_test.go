@@ -171,7 +171,7 @@ func TestNothingNeededIsDropped(t *testing.T) {
 func TestRefusedRunIsNotFoundAgain(t *testing.T) {
 	d := openLog(t)
 	d.fill(20)
-	d.apply(1, part{keyB, batches(batch(d.set.Partition(keyB).HighWatermark(), 150, 0))}) // a segment of its own
+	d.apply(1, part{keyB, batches(batch(d.set.Partition(keyB).HighWatermark(), 300, 0))}) // a segment of its own
 	p := d.set.Partition(keyA)
 	hw := p.HighWatermark()
 	if got := d.apply(1, part{keyA, batches(batch(hw+50, 5, 0))}); got.Refused != 1 {
