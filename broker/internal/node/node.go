@@ -232,7 +232,7 @@ func (n *Node) Run(ctx context.Context) error {
 		run(&base, under, s.Run)
 	}
 	run(&base, under, n.control.Run)
-	run(&base, under, n.dropDeleted)
+	run(&base, under, n.retain)
 	for _, g := range n.groups {
 		run(&base, under, func(ctx context.Context) error { g.Run(ctx); return nil })
 	}
@@ -302,31 +302,4 @@ func (n *Node) serveHTTP(ctx context.Context) error {
 		return fmt.Errorf("HTTP on %s: %w", n.cfg.HTTPListen, err)
 	}
 	return nil
-}
-
-// dropDeleted removes the data of deleted topics from the shards that this
-// node leads.
-func (n *Node) dropDeleted(ctx context.Context) error {
-	tick := time.NewTicker(10 * time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		for _, s := range n.shards {
-			if !s.Status().Ready {
-				continue
-			}
-			for _, k := range s.Keys() {
-				if !n.control.Deleted(k.Topic) {
-					continue
-				}
-				if err := s.Drop(ctx, k); err != nil {
-					n.log.Debug("drop a deleted partition", "partition", k, "error", err)
-				}
-			}
-		}
-	}
 }

@@ -26,6 +26,13 @@
 //   - A restarted replica replays up to the commit index that it knew before
 //     Raft runs, so that its high watermarks do not fall behind what it has
 //     served; entries that Raft then brings again are passed over (fsm.go).
+//   - Disk is freed in three steps, each replica on its own after the first: a log
+//     start moves, by a command in the log (Retain, DeleteRecords, Drop); a
+//     snapshot of a state that knows it becomes durable; segments go that this
+//     very state does not need (retention.go). After a crash between two of them
+//     the newest snapshot still finds all that it needs, and the next Free goes on.
+//     A state as of now may need less than the newest snapshot's: what counts is
+//     the snapshot's, or the next start would miss records.
 //   - Nothing here takes a lock that Raft's goroutines hold while they wait
 //     for the state machine, nor holds one of its own across a call to Raft.
 package shard

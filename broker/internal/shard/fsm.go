@@ -30,6 +30,7 @@ func (f fsm) ApplyBatch(entries []*raft.Log) []any {
 	for i, e := range entries {
 		results[i] = f.s.apply(e)
 	}
+	f.s.brought = entries[len(entries)-1].Index
 	f.s.applied(entries[len(entries)-1])
 	return results
 }
@@ -42,6 +43,7 @@ func (s *Shard) apply(e *raft.Log) any {
 	if e.Index <= s.appliedIndex.Load() || e.Type != raft.LogCommand || len(e.Data) == 0 {
 		return nil
 	}
+	s.lastCommand = e.Index
 	switch kind := e.Data[0]; kind {
 	case partition.BlobKind:
 		done, err := s.set.Apply(e.Index, e.Term, e.Data)
@@ -80,10 +82,7 @@ func (s *Shard) applied(e *raft.Log) {
 	s.pushCommit(e)
 	if s.sinceSnapshot > s.snapshotEvery {
 		s.sinceSnapshot = 0
-		select {
-		case s.snapshotDue <- struct{}{}:
-		default:
-		}
+		s.wantSnapshot()
 	}
 }
 
@@ -183,6 +182,8 @@ func (s *Shard) restoreState(state []byte) error {
 		return err
 	}
 	s.appliedIndex.Store(index)
+	s.lastCommand = 0
+	s.spare(s.needed())
 	return nil
 }
 
@@ -221,27 +222,44 @@ func (f fsm) Restore(rc io.ReadCloser) error {
 	return nil
 }
 
-// Snapshot implements raft.FSM.
+// errAhead says that the state is newer than what Raft would call it.
+var errAhead = errors.New("Raft has not brought again yet what was replayed")
+
+// Snapshot implements raft.FSM. Raft names the snapshot by the newest entry that
+// it has brought: a state that knows later ones would miss their records when it
+// is sent to another replica with the entries up to there.
 func (f fsm) Snapshot() (raft.FSMSnapshot, error) {
+	if f.s.brought < f.s.lastCommand {
+		return nil, fmt.Errorf("entry %d, replayed %d: %w", f.s.brought, f.s.lastCommand, errAhead)
+	}
 	start := time.Now()
 	state, err := f.s.state()
 	if err != nil {
 		return nil, err
 	}
 	f.s.log.Debug("took a snapshot", "bytes", len(state), "took", time.Since(start))
-	return snapshot(state), nil
+	return &snapshot{shard: f.s, state: state, needed: f.s.needed()}, nil
 }
 
-// snapshot is a state that is ready to be stored.
-type snapshot []byte
+// snapshot is a state that is ready to be stored, and the oldest entry that it
+// needs.
+type snapshot struct {
+	shard  *Shard
+	state  []byte
+	needed uint64
+}
 
 // Persist implements raft.FSMSnapshot.
-func (p snapshot) Persist(sink raft.SnapshotSink) error {
-	if _, err := sink.Write(p); err != nil {
+func (p *snapshot) Persist(sink raft.SnapshotSink) error {
+	if _, err := sink.Write(p.state); err != nil {
 		return errors.Join(err, sink.Cancel())
 	}
-	return sink.Close()
+	if err := sink.Close(); err != nil {
+		return err
+	}
+	p.shard.spare(p.needed)
+	return nil
 }
 
 // Release implements raft.FSMSnapshot.
-func (snapshot) Release() {}
+func (*snapshot) Release() {}

@@ -67,6 +67,7 @@ func (s *Shard) startRaft() (*raft.Raft, error) {
 	}
 	c.HeartbeatTimeout = s.firstTimeout(!exists)
 	c.ElectionTimeout = c.HeartbeatTimeout
+	s.brought = 0
 	s.logStore.HeadersOnly(true) // NewRaft looks at every entry above the snapshot
 	r, err := raft.NewRaft(c, fsm{s}, watchedLog{s.logStore, s.fail}, s.logStore, s.snapshots, t)
 	s.logStore.HeadersOnly(false)

@@ -76,8 +76,14 @@ type Shard struct {
 
 	snapshotEvery int64 // bytes of blobs
 	sinceSnapshot int64 // bytes; the state machine's goroutine only
-	snapshotDue   chan struct{}
-	peerLost      chan struct{} // capacity 1: a peer's last connection has ended
+	// brought is the newest entry that the present Raft has brought to the state
+	// machine, lastCommand the newest command above the restored snapshot that was
+	// applied, in a replay or by an earlier Raft perhaps. Of the state machine's
+	// goroutine, and of recover.
+	brought, lastCommand uint64
+	snapshotDue          chan struct{}
+	spared               atomic.Uint64 // the newest snapshot's state needs no entry below
+	peerLost             chan struct{} // capacity 1: a peer's last connection has ended
 
 	office   atomic.Pointer[office] // nil unless this node leads and is ready
 	retake   chan struct{}          // the office was given up though this node may lead
@@ -249,7 +255,14 @@ func (s *Shard) snapshot(ctx context.Context) {
 			return
 		case <-s.snapshotDue:
 		}
-		if err := await(ctx, settle(s.raft().Snapshot())); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) && ctx.Err() == nil {
+		err := await(ctx, settle(s.raft().Snapshot()))
+		if errors.Is(err, raft.ErrNothingNewToSnapshot) {
+			continue
+		}
+		if err == nil {
+			err = s.dropSpared()
+		}
+		if err != nil && ctx.Err() == nil {
 			s.log.Warn("snapshot failed", "error", err)
 		}
 	}

@@ -182,6 +182,13 @@ func (l *Log) DropBefore(index uint64) error {
 	return nil
 }
 
+// canDrop reports whether a segment would go.
+func (l *Log) canDrop(index uint64) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return len(l.segs) > 1 && l.segs[0].last < index && l.segs[0].sealed && !l.segs[1].empty()
+}
+
 // hideBefore takes segments away from readers; reap takes them off the disk.
 // Called with write held.
 func (l *Log) hideBefore(index uint64) {

@@ -89,12 +89,16 @@
 //  7. Segments are removed oldest first when retention moves on, each durably
 //     before the next, and none that an open snapshot still has to send.
 //  8. After a failed write or sync nothing is appended any more; no sync is retried.
-//  9. The log never begins above the newest snapshot's index plus one.
-//  10. An install has one point at which it counts: when its first segment, which
+//  9. Retention drops only what the state of the newest snapshot does not need, once
+//     that is durable, and what it drops no older snapshot is left to miss:
+//     SnapshotStore.DropBefore removes those first. A crash in between leaves a log
+//     that begins earlier than it could.
+//  10. The log never begins above the newest snapshot's index plus one.
+//  11. An install has one point at which it counts: when its first segment, which
 //     carries flag 1, gets its name. By then its other segments are durable
 //     under ".new" names and the snapshot is under a ".tmp" name; whoever opens
 //     them next finishes the renaming. Before, all of it is removed.
-//  11. An install never takes away what may have been acknowledged: entries above
+//  12. An install never takes away what may have been acknowledged: entries above
 //     the snapshot stay if the log agrees with it, and a snapshot that is not above
 //     what is known to be committed is refused if the log does not.
 //

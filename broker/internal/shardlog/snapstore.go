@@ -211,8 +211,8 @@ func (s *SnapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, erro
 		return nil, nil, fmt.Errorf("open snapshot %s: %w", id, fs.ErrNotExist)
 	}
 	info := s.snaps[i]
+	r, err := s.openStream(info) // before DropBefore can take a segment that goes with it
 	s.mu.Unlock()
-	r, err := s.openStream(info)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open snapshot %s: %w", id, err)
 	}
@@ -249,6 +249,51 @@ func (s *SnapshotStore) publish(tmp string, meta *raft.SnapshotMeta) error {
 		}
 	}
 	return nil
+}
+
+// DropBefore frees what is below index, as Log.DropBefore does, when the state of
+// the newest snapshot needs none of it. States of older snapshots might: so these
+// are removed first, and who has one open keeps the segments that go with it. It
+// is an error to drop beyond the newest snapshot.
+func (s *SnapshotStore) DropBefore(index uint64) error {
+	dropped, err := s.hideBefore(index)
+	if err == nil && dropped {
+		err = s.log.reap()
+	}
+	if err != nil {
+		return fmt.Errorf("drop entries before %d: %w", index, err)
+	}
+	return nil
+}
+
+func (s *SnapshotStore) hideBefore(index uint64) (dropped bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.log
+	if !l.canDrop(index) {
+		return false, nil
+	}
+	if len(s.snaps) == 0 || index > s.snaps[0].meta.Index+1 {
+		return false, fmt.Errorf("the newest of %d snapshots does not reach there", len(s.snaps))
+	}
+	for _, info := range s.snaps[1:] {
+		if err := ignoreMissing(l.fs.Remove(info.path)); err != nil {
+			return false, err
+		}
+	}
+	if len(s.snaps) > 1 {
+		s.snaps = s.snaps[:1:1]
+		if err := l.fs.SyncDir(s.dir); err != nil {
+			return false, err
+		}
+	}
+	l.write.Lock()
+	defer l.write.Unlock()
+	if l.closed {
+		return false, ErrClosed
+	}
+	l.hideBefore(index)
+	return true, nil
 }
 
 // Newest returns the index up to which the snapshots reach; 0 without any.
