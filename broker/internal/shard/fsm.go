@@ -223,7 +223,7 @@ func (f fsm) Restore(rc io.ReadCloser) error {
 }
 
 // errAhead says that the state is newer than what Raft would call it.
-var errAhead = errors.New("Raft has not brought again yet what was replayed")
+var errAhead = errors.New("what was replayed has not been brought again yet")
 
 // Snapshot implements raft.FSM. Raft names the snapshot by the newest entry that
 // it has brought: a state that knows later ones would miss their records when it
