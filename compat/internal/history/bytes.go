@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 )
 
 // wholeUpTo is the length in bytes up to which a key, value or header is kept whole. Above it, its length, its
@@ -123,4 +124,17 @@ func (b *Bytes) UnmarshalJSON(p []byte) error {
 	b.set, b.length, b.head = true, d.Len, head
 	copy(b.sum[:], sum)
 	return nil
+}
+
+var seed = maphash.MakeSeed()
+
+// Hash is the same for equal Bytes, within a process.
+func (b Bytes) Hash() uint64 {
+	switch {
+	case !b.set:
+		return 0
+	case b.length > 0:
+		return maphash.Bytes(seed, b.sum[:])
+	}
+	return maphash.Bytes(seed, b.whole)
 }

@@ -1,7 +1,8 @@
 package oracle
 
 import (
-	"sort"
+	"maps"
+	"slices"
 
 	"lockstep/compat/internal/history"
 )
@@ -10,6 +11,14 @@ import (
 type tp struct {
 	topic     string
 	partition int32
+}
+
+func of(e *history.Event) tp { return tp{e.Topic, e.Partition} }
+
+// place is an offset of a partition.
+type place struct {
+	tp     tp
+	offset int64
 }
 
 // write is one record handed to a producer, and what became of it.
@@ -29,17 +38,24 @@ type write struct {
 type index struct {
 	events []history.Event
 	writes []*write // in the order of sending
+	// alike holds the writes by what they wrote, key and value, so that a record read is found among them.
+	alike map[likeness][]*write
 	// at holds the acknowledged writes whose offset is known. A second write at the same offset is in clashes.
 	at      map[tp]map[int64]*write
 	clashes []*write
-	reads   []history.Event
+	strays  []*history.Event // acks of what was never sent, and second acks
+	reads   []*history.Event
 	byReads map[string]map[tp]map[int64]bool // handle → partition → offsets read
-	expects []history.Event
+	expects []*history.Event
 	groups  map[string]bool // handles of group members
-	ranges  []history.Event // RawRange
-	batches []history.Event // Batch
-	wrote   []history.Event // Wrote
-	strays  []history.Event // acks of what was never sent, and second acks
+	fetches []*fetch        // in the order of the events
+	batches []*history.Event
+	wrote   []*history.Event
+	finals  map[tp]*finalLog
+	// started is the highest log start offset that any replica told of: what lies below may have been deleted.
+	started map[tp]int64
+	// placed are the writes without a known offset that a reader found; see acked.go.
+	placed map[place]*write
 }
 
 type writeID struct {
@@ -47,36 +63,58 @@ type writeID struct {
 	n      int64
 }
 
+type likeness struct {
+	tp         tp
+	key, value uint64 // hashes
+}
+
 func newIndex(events []history.Event) *index {
-	ix := &index{events: events, at: map[tp]map[int64]*write{}, byReads: map[string]map[tp]map[int64]bool{}, groups: map[string]bool{}}
+	ix := &index{events: events, alike: map[likeness][]*write{}, at: map[tp]map[int64]*write{}, byReads: map[string]map[tp]map[int64]bool{},
+		groups: map[string]bool{}, finals: map[tp]*finalLog{}, started: map[tp]int64{}}
 	byID := map[writeID]*write{}
-	for _, e := range events {
-		key := tp{e.Topic, e.Partition}
+	open := map[string]*fetch{}
+	for i := range events {
+		e := &events[i]
 		switch e.Kind {
 		case history.Sent:
-			w := &write{handle: e.Handle, n: e.N, tp: key, record: e.Record, idempotent: e.Idempotent, sentAt: e.At, offset: -1}
+			w := &write{handle: e.Handle, n: e.N, tp: of(e), record: e.Record, idempotent: e.Idempotent, sentAt: e.At, offset: -1}
 			ix.writes = append(ix.writes, w)
+			ix.alike[looks(of(e), e.Record)] = append(ix.alike[looks(of(e), e.Record)], w)
 			byID[writeID{e.Handle, e.N}] = w
 		case history.Acked:
 			ix.addAck(byID[writeID{e.Handle, e.N}], e)
 		case history.Read:
-			ix.addRead(key, e)
+			ix.addRead(e, open[e.Handle])
 		case history.Expect:
 			ix.expects = append(ix.expects, e)
 		case history.Opened:
 			ix.groups[e.Handle] = e.Group
-		case history.RawRange:
-			ix.ranges = append(ix.ranges, e)
+		case history.RawRange, history.Probe:
+			f := &fetch{Event: e, pos: i}
+			ix.fetches = append(ix.fetches, f)
+			open[e.Handle] = f
 		case history.Batch:
 			ix.batches = append(ix.batches, e)
+			if f := open[e.Handle]; f != nil {
+				f.batches = append(f.batches, e)
+			}
 		case history.Wrote:
 			ix.wrote = append(ix.wrote, e)
 		}
+		ix.noteStart(e)
 	}
+	for _, f := range ix.fetches {
+		f.sort()
+	}
+	ix.findFinals()
 	return ix
 }
 
-func (ix *index) addAck(w *write, e history.Event) {
+func looks(p tp, r *history.Record) likeness {
+	return likeness{p, r.Key.Hash(), r.Value.Hash()}
+}
+
+func (ix *index) addAck(w *write, e *history.Event) {
 	if w == nil || w.acked {
 		ix.strays = append(ix.strays, e)
 		return
@@ -97,40 +135,46 @@ func (ix *index) addAck(w *write, e history.Event) {
 	offsets[e.Offset] = w
 }
 
-func (ix *index) addRead(key tp, e history.Event) {
+func (ix *index) addRead(e *history.Event, in *fetch) {
 	ix.reads = append(ix.reads, e)
+	if in != nil {
+		in.reads = append(in.reads, e)
+	}
 	parts := ix.byReads[e.Handle]
 	if parts == nil {
 		parts = map[tp]map[int64]bool{}
 		ix.byReads[e.Handle] = parts
 	}
+	key := of(e)
 	if parts[key] == nil {
 		parts[key] = map[int64]bool{}
 	}
 	parts[key][e.Offset] = true
 }
 
-// inLog tells whether any replica's log, as fetched raw, holds the offset; known is false when the partition was
-// not fetched raw.
-func (ix *index) inLog(key tp, offset int64) (in, known bool) {
-	for _, e := range ix.ranges {
-		if (tp{e.Topic, e.Partition}) == key && e.Error == "" {
-			known = true
-		}
+func (ix *index) noteStart(e *history.Event) {
+	switch {
+	case e.State != nil:
+		ix.started[of(e)] = max(ix.started[of(e)], e.State.LogStart)
+	case e.Answer != nil:
+		ix.started[of(e)] = max(ix.started[of(e)], e.Answer.LogStart)
 	}
-	for _, e := range ix.batches {
-		if (tp{e.Topic, e.Partition}) == key && e.Batch.BaseOffset <= offset && offset <= e.Batch.LastOffset {
-			return true, true
-		}
-	}
-	return false, known
 }
 
-func sorted[V any](m map[int64]V) []int64 {
-	keys := make([]int64, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
+// probes are the fetches that sessions made.
+func (ix *index) probes() []*fetch {
+	var out []*fetch
+	for _, f := range ix.fetches {
+		if f.Kind == history.Probe {
+			out = append(out, f)
+		}
 	}
-	sort.Slice(keys, func(i, j int) bool { return keys[i] < keys[j] })
-	return keys
+	return out
 }
+
+// answered tells whether a fetch came back with records or with the word that there are none.
+func (f *fetch) answered() bool {
+	return f.Error == "" && f.Answer != nil && f.Answer.Code == 0
+}
+
+func sorted[V any](m map[int64]V) []int64 { return slices.Sorted(maps.Keys(m)) }

@@ -1,10 +1,65 @@
 package oracle
 
 import (
+	"fmt"
 	"time"
 
 	"lockstep/compat/internal/history"
 )
+
+// progress is oracle 7: whoever must go on after a fault does, within the bound that the history names for it.
+func progress(ix *index) []Violation {
+	var vs []Violation
+	var all []Resumed
+	for i := range ix.events {
+		bound := &ix.events[i]
+		if bound.Kind != history.MustResume {
+			continue
+		}
+		if all == nil {
+			all = Resumes(ix.events)
+		}
+		seenIt := false
+		for _, r := range all {
+			if r.Handle != bound.Handle || r.On != bound.On || bound.Name != "" && r.Fault != bound.Name {
+				continue
+			}
+			seenIt = true
+			if v, late := tooLate(bound, r); late {
+				vs = append(vs, v)
+			}
+		}
+		if !seenIt {
+			vs = append(vs, seen(7, "vacuous", bound).say("it was to go on after %q (%s), but there was no such fault, or no such client", bound.Name, bound.On))
+		}
+	}
+	return vs
+}
+
+// tooLate compares one wait with its bound.
+func tooLate(bound *history.Event, r Resumed) (Violation, bool) {
+	what, from := "the reader", "was injected"
+	if r.Writer {
+		what = "the writer"
+	}
+	if r.On == history.Healed {
+		from = "was healed"
+	}
+	v := seen(7, "late", bound)
+	v.At, v.Expected = r.At, fmt.Sprintf("at most %v", time.Duration(bound.Within))
+	switch {
+	case r.For >= 0 && r.For <= time.Duration(bound.Within):
+		return v, false
+	case r.Idle:
+		v.Rule, v.Expected = "vacuous", ""
+		return v.say("%s had nothing to do after %q %s, so its going on was not seen", what, r.Fault, from), true
+	case r.For < 0:
+		v.Rule, v.Actual = "no-progress", "never"
+		return v.say("%s never went on after %q %s", what, r.Fault, from), true
+	}
+	v.Actual = r.For.Round(time.Millisecond).String()
+	return v.say("%s went on too late after %q %s", what, r.Fault, from), true
+}
 
 // Still is the longest time for which somebody with something to do did nothing.
 type Still struct {

@@ -111,6 +111,7 @@ func (c *Cell) ProduceRaw(ctx context.Context, t Topic, perBatch int) (int, erro
 		if err != nil {
 			return n, err
 		}
+		start := c.now().UnixNano()
 		offset, err := conn.Append(ctx, t.Name, t.Partition, bytes)
 		if err != nil {
 			return n, fmt.Errorf("produce a %s batch raw: %w", codec, err)
@@ -119,7 +120,7 @@ func (c *Cell) ProduceRaw(ctx context.Context, t Topic, perBatch int) (int, erro
 		w := at
 		w.Kind, w.Offset, w.Batch = history.Wrote, offset, &looked[0]
 		c.H.Append(w)
-		c.noteRaw(at, n, offset, rs)
+		c.noteRaw(at, start, n, offset, rs)
 		n += len(rs)
 	}
 	return n, nil
@@ -133,9 +134,11 @@ func (c *Cell) rawRecords(set uint64, n int) []records.Record {
 	return records.Nasty(c.Seed+set, n, c.now().UnixMilli(), records.Limits{})
 }
 
-func (c *Cell) noteRaw(at history.Event, first int, offset int64, rs []records.Record) {
+// noteRaw notes records that were sent at a moment, ns since 1970, and have just been acknowledged.
+func (c *Cell) noteRaw(at history.Event, sentAt int64, first int, offset int64, rs []records.Record) {
 	for i, r := range rs {
 		sent, acked := at, at
+		sent.At = sentAt
 		sent.Kind, sent.N, sent.Record = history.Sent, int64(first+i), records.ForHistory(r)
 		acked.Kind, acked.N, acked.Offset = history.Acked, int64(first+i), offset+int64(i)
 		c.H.Append(sent)

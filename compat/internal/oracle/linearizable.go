@@ -1,0 +1,217 @@
+package oracle
+
+import (
+	"math"
+	"time"
+
+	"lockstep/compat/internal/history"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// linearizable is oracle 6: sessions that were promised more than every reader is. What was promised and could not be
+// seen, because no probe came back, is a violation (rule "vacuous").
+func linearizable(ix *index) []Violation {
+	var vs []Violation
+	reads := map[tp][]*fetch{}
+	for i := range ix.events {
+		e := &ix.events[i]
+		if e.Kind != history.Promised {
+			continue
+		}
+		probes := ix.kept(e, i)
+		if len(probes) == 0 {
+			vs = append(vs, seen(6, "vacuous", e).say("%s was promised, but no probe of the session came back", e.Name))
+			continue
+		}
+		switch e.Name {
+		case history.PromisedLinearizable:
+			reads[of(e)] = append(reads[of(e)], probes...)
+		case history.PromisedOwnWrites:
+			vs = append(vs, ownWrites(ix, e, probes)...)
+		}
+	}
+	for key, probes := range reads {
+		vs = append(vs, atomicLog(ix, key, probes)...)
+	}
+	return vs
+}
+
+// kept are the probes by which a promise is measured: those after it that were answered.
+func (ix *index) kept(promise *history.Event, pos int) []*fetch {
+	var out []*fetch
+	for _, f := range ix.probes() {
+		if f.pos > pos && f.Handle == promise.Handle && of(f.Event) == of(promise) && f.answered() {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// end is the end of the log that an answer shows.
+func (f *fetch) end() int64 {
+	if f.Answer.HighWatermark >= 0 {
+		return f.Answer.HighWatermark
+	}
+	return f.To
+}
+
+// ownWrites: what the session's writer was told is stored before the session asked lies below the end it was shown.
+func ownWrites(ix *index, promise *history.Event, probes []*fetch) []Violation {
+	var vs []Violation
+	any := false
+	for _, f := range probes {
+		var missed *write
+		for _, w := range ix.at[of(promise)] {
+			if w.handle != promise.Writer || w.ackedAt >= f.Start {
+				continue
+			}
+			any = true
+			if w.offset >= f.end() && (missed == nil || w.offset < missed.offset) {
+				missed = w
+			}
+		}
+		if missed != nil {
+			vs = append(vs, stale(f, "own-write-unseen", missed))
+		}
+	}
+	if !any {
+		vs = append(vs, seen(6, "vacuous", promise).say("no probe of the session came after a write of %s", promise.Writer))
+	}
+	return vs
+}
+
+func stale(f *fetch, rule string, w *write) Violation {
+	v := seen(6, rule, f.Event).of(w)
+	v.Offset, v.Expected = w.offset, w.record.String()
+	return v.say("record %d of %s had been acknowledged %v before the session asked, but the answer ends at %d",
+		w.n, w.handle, time.Duration(f.Start-w.ackedAt).Round(time.Microsecond), f.end())
+}
+
+// The model of a partition is its length: what lies where is judged by other oracles. An append can take place where
+// the log has the length of the offset it was given; a read where it has the length that was read.
+type logStep struct {
+	append bool
+	at     int64 // the offset given, or the length read
+}
+
+func logModel(from int64) porcupine.Model {
+	return porcupine.Model{
+		Init: func() any { return from },
+		Step: func(state, input, _ any) (bool, any) {
+			length, step := state.(int64), input.(logStep)
+			if step.at != length {
+				return false, state
+			}
+			if step.append {
+				length++
+			}
+			return true, length
+		},
+	}
+}
+
+const (
+	// checkFor is how long a partition's operations may be searched for an order.
+	checkFor = 2 * time.Second
+	// mostSteps bounds the operations: the checker's memory grows with their square.
+	mostSteps = 6000
+)
+
+// atomicLog asks Porcupine for an order of a partition's appends and reads in which each takes place between its
+// beginning and its end. A write without a verdict may take place at any time after it was sent, or never.
+func atomicLog(ix *index, key tp, probes []*fetch) []Violation {
+	steps, from := operations(ix, key, probes)
+	v := seen(6, "unknown", probes[0].Event)
+	if len(steps) > mostSteps {
+		return []Violation{v.say("%d operations are too many to be checked (at most %d)", len(steps), mostSteps)}
+	}
+	switch porcupine.CheckOperationsTimeout(logModel(from), steps, checkFor) {
+	case porcupine.Ok:
+		return nil
+	case porcupine.Unknown:
+		return []Violation{v.say("no order of %d operations was found, nor was it shown that there is none, within %v", len(steps), checkFor)}
+	}
+	if vs := culprits(ix, key, probes); len(vs) > 0 {
+		return vs
+	}
+	v.Rule = "not-linearizable"
+	return []Violation{v.say("there is no order in which the %d operations on the partition can have happened one after the other", len(steps))}
+}
+
+// operations lays out a partition's appends and reads. Appends that every read has to see, and those sent when the last
+// had ended, are left out: they are its start and what cannot matter.
+func operations(ix *index, key tp, probes []*fetch) (steps []porcupine.Operation, from int64) {
+	first, last, top := int64(math.MaxInt64), int64(0), int64(0)
+	for i, f := range probes {
+		first, last, top = min(first, f.Start), max(last, f.At), max(top, f.end())
+		steps = append(steps, porcupine.Operation{ClientId: i, Input: logStep{at: f.end()}, Call: f.Start, Return: f.At})
+	}
+	appends := ix.at[key]
+	for offset := range appends {
+		if appends[offset].sentAt <= last {
+			top = max(top, offset+1)
+		}
+	}
+	for from < top && appends[from] != nil && appends[from].ackedAt < first {
+		from++
+	}
+	unresolved := ix.earliestUnresolved(key)
+	for offset := from; offset < top; offset++ {
+		step := porcupine.Operation{ClientId: len(steps), Input: logStep{append: true, at: offset}, Call: unresolved, Return: math.MaxInt64}
+		if w := appends[offset]; w != nil {
+			step.Call, step.Return = w.sentAt, w.ackedAt
+		} else if w := ix.placed[place{key, offset}]; w != nil {
+			step.Call = w.sentAt
+		}
+		steps = append(steps, step)
+	}
+	return steps, from
+}
+
+// earliestUnresolved is when the first write was sent of which nobody knows where it lies: from then on it may lie
+// anywhere. Where there is none, but a place is taken all the same, nothing is known of the time.
+func (ix *index) earliestUnresolved(key tp) int64 {
+	first := int64(math.MaxInt64)
+	for _, w := range ix.writes {
+		if w.tp == key && w.offset < 0 {
+			first = min(first, w.sentAt)
+		}
+	}
+	if first == math.MaxInt64 {
+		return 0
+	}
+	return first
+}
+
+// culprits names reads that cannot be, where one look shows it: a read below what had been acknowledged, below what an
+// earlier read had shown, or above what had been sent.
+func culprits(ix *index, key tp, probes []*fetch) []Violation {
+	var vs []Violation
+	for _, f := range probes {
+		var missed *write
+		for _, w := range ix.at[key] {
+			if w.ackedAt < f.Start && w.offset >= f.end() && (missed == nil || w.offset < missed.offset) {
+				missed = w
+			}
+		}
+		if missed != nil {
+			vs = append(vs, stale(f, "not-linearizable", missed))
+			continue
+		}
+		for _, g := range probes {
+			if g.At < f.Start && g.end() > f.end() {
+				v := seen(6, "not-linearizable", f.Event)
+				v.Offset, v.To = f.end(), g.end()
+				vs = append(vs, v.say("the answer ends at %d; a read by %s on node %d, which had ended before, had shown %d", f.end(), g.Handle, g.Node, g.end()))
+				break
+			}
+		}
+		if w := ix.at[key][f.end()-1]; w != nil && w.sentAt > f.At {
+			v := seen(6, "not-linearizable", f.Event).of(w)
+			v.Offset = w.offset
+			vs = append(vs, v.say("the answer ends at %d, before record %d of %s, which lies below, was sent", f.end(), w.n, w.handle))
+		}
+	}
+	return vs
+}
