@@ -7,6 +7,7 @@ import (
 
 	"lockstep/broker/internal/partition"
 	"lockstep/broker/internal/rafttransport"
+	"lockstep/broker/internal/shard"
 )
 
 // collector reads what the parts know anyway when metrics are asked for, so
@@ -16,10 +17,14 @@ type collector struct{ n *Node }
 var (
 	lagRecords = prometheus.NewDesc("lockstep_replica_lag_records",
 		"Committed records that a follower has not acknowledged to its leader yet; told by leaders.", []string{"topic", "partition", "node"}, nil)
-	lagSeconds = prometheus.NewDesc("lockstep_raft_follower_lag_seconds",
-		"How long this replica has been behind the commit index that its leader told it; 0 while it is not.", []string{"shard"}, nil)
-	lagEntries = prometheus.NewDesc("lockstep_raft_follower_lag_entries",
-		"Raft entries that this replica is behind the commit index that its leader told it.", []string{"shard"}, nil)
+	lagBytes = prometheus.NewDesc("lockstep_replica_lag_bytes",
+		"Bytes of the record batches that a follower has not acknowledged to its leader yet; told by leaders.", []string{"topic", "partition", "node"}, nil)
+	lagSeconds = prometheus.NewDesc("lockstep_replica_lag_seconds",
+		"Since when records have been committed that a follower has not acknowledged to its leader yet; told by leaders.", []string{"topic", "partition", "node"}, nil)
+	raftLagSeconds = prometheus.NewDesc("lockstep_raft_follower_lag_seconds",
+		"Since when something has been committed that a replica of the shard lacks, 0 while there is nothing: told by leaders of their followers, and by a follower of itself, from what its leader has told it.", []string{"shard", "node"}, nil)
+	raftLagEntries = prometheus.NewDesc("lockstep_raft_follower_lag_entries",
+		"Committed Raft entries that a replica of the shard lacks; told likewise.", []string{"shard", "node"}, nil)
 	highWatermark = prometheus.NewDesc("lockstep_high_watermark",
 		"Offset after the newest record that this replica has applied.", []string{"topic", "partition"}, nil)
 	epoch = prometheus.NewDesc("lockstep_leader_epoch",
@@ -42,7 +47,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{lagRecords, lagSeconds, lagEntries, highWatermark, epoch, leads, segments, logBytes, diskBytes, firstIndex, snapshotIndex, peerBytes} {
+	for _, d := range []*prometheus.Desc{lagRecords, lagBytes, lagSeconds, raftLagSeconds, raftLagEntries, highWatermark, epoch, leads, segments, logBytes, diskBytes, firstIndex, snapshotIndex, peerBytes} {
 		out <- d
 	}
 }
@@ -52,10 +57,20 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	for _, s := range c.n.shards {
+	followers := make([][]shard.Progress, len(c.n.shards))
+	for i, s := range c.n.shards {
 		st, id := s.Status(), strconv.Itoa(int(s.ID()))
-		gauge(lagSeconds, secondsSince(st.LagSince), id)
-		gauge(lagEntries, float64(st.LagEntries), id)
+		followers[i] = s.Followers()
+		if st.Role != shard.Leader {
+			own := strconv.Itoa(int(c.n.cfg.NodeID))
+			gauge(raftLagSeconds, secondsSince(st.LagSince), id, own)
+			gauge(raftLagEntries, float64(st.LagEntries), id, own)
+		}
+		for _, f := range followers[i] {
+			other := strconv.Itoa(int(f.Node))
+			gauge(raftLagSeconds, secondsSince(f.LagSince), id, other)
+			gauge(raftLagEntries, float64(above(st.Commit, f.Match)), id, other)
+		}
 		gauge(epoch, float64(st.Epoch), id)
 		leading := 0.0
 		if st.Ready {
@@ -72,11 +87,12 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	for _, t := range c.n.control.Topics() {
 		for p, id := range t.Shards {
 			k, number := partition.Key{Topic: t.ID, Partition: int32(p)}, strconv.Itoa(p)
-			hw := c.n.shards[id].Partition(k).HighWatermark()
-			gauge(highWatermark, float64(hw), t.Name, number)
-			for _, f := range c.n.shards[id].Followers() {
-				behind := hw - c.n.shards[id].FollowerEnd(f.Node, k)
-				gauge(lagRecords, float64(max(0, behind)), t.Name, number, strconv.Itoa(int(f.Node)))
+			gauge(highWatermark, float64(c.n.shards[id].Partition(k).HighWatermark()), t.Name, number)
+			for _, f := range followers[id] {
+				lag, other := lagOf(c.n.shards[id], f, k), strconv.Itoa(int(f.Node))
+				gauge(lagRecords, float64(lag.Records), t.Name, number, other)
+				gauge(lagBytes, float64(lag.Bytes), t.Name, number, other)
+				gauge(lagSeconds, lag.Seconds, t.Name, number, other)
 			}
 		}
 	}

@@ -227,6 +227,16 @@ func (c *sealedCache) load(log Log, ref sealedRuns) ([]run, error) {
 	if c.ref == ref {
 		return c.runs, nil
 	}
+	runs, err := readRuns(log, ref)
+	if err != nil {
+		return nil, err
+	}
+	c.ref, c.runs = ref, runs
+	return runs, nil
+}
+
+// readRuns reads a partition's runs in a sealed segment.
+func readRuns(log Log, ref sealedRuns) ([]run, error) {
 	data, err := log.ReadSidecar(ref.segment, sidecarName, int64(ref.position), int(ref.count)*runLen)
 	if err != nil {
 		return nil, err
@@ -245,7 +255,6 @@ func (c *sealedCache) load(log Log, ref sealedRuns) ([]run, error) {
 			size:  binary.BigEndian.Uint32(e[28:]),
 		}
 	}
-	c.ref, c.runs = ref, runs
 	return runs, nil
 }
 

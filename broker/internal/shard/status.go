@@ -37,7 +37,7 @@ func (s *Shard) Status() Status {
 		st.Commit = max(st.Commit, view.Commit)
 		if st.Commit > st.Applied {
 			st.LagEntries = st.Commit - st.Applied
-			st.LagSince = s.lag.since(s.node)
+			st.LagSince = s.lag.since(st.Applied)
 		}
 	}
 	return st
@@ -85,7 +85,7 @@ func (s *Shard) Followers() []Progress {
 	for _, node := range s.replicas {
 		if node != s.node {
 			match, contact := t.Follower(node)
-			all = append(all, Progress{Node: node, Match: match, LastContact: contact, LagSince: s.lag.since(node)})
+			all = append(all, Progress{Node: node, Match: match, LastContact: contact, LagSince: s.lag.since(match)})
 		}
 	}
 	return all
@@ -96,6 +96,13 @@ func (s *Shard) Followers() []Progress {
 func (s *Shard) FollowerEnd(node int32, k partition.Key) int64 {
 	match, _ := s.transport().Follower(node)
 	return s.set.Partition(k).EndAt(match)
+}
+
+// FollowerLag is what the follower lacks of k, as far as this replica has
+// applied it (leader only).
+func (s *Shard) FollowerLag(node int32, k partition.Key) (records, bytes int64) {
+	match, _ := s.transport().Follower(node)
+	return s.set.Partition(k).Above(match)
 }
 
 // LogEnd is the offset after the newest committed record of k on this replica.
@@ -113,7 +120,7 @@ func (s *Shard) wakeAll() {
 	s.set.WakeAll()
 }
 
-// monitor notes since when replicas are behind, and wakes watchers when the
+// monitor notes when what was committed, and wakes watchers when the
 // leader or the term changes.
 func (s *Shard) monitor(ctx context.Context) {
 	const every = 250 * time.Millisecond
@@ -137,42 +144,16 @@ func (s *Shard) monitor(ctx context.Context) {
 		}
 		st := s.Status()
 		now := time.Now()
-		s.lag.note(s.node, st.LagEntries > 0, now)
+		needed := st.Applied
 		for _, p := range s.Followers() {
-			s.lag.note(p.Node, p.Match < st.Commit, now)
+			needed = min(needed, p.Match)
 		}
+		s.lag.note(st.Commit, needed, now)
 		if st.Leader != seen.Leader || st.Epoch != seen.Epoch || st.Ready != seen.Ready {
 			s.wakeAll()
 		}
 		seen = st
 	}
-}
-
-// lagClock remembers since when each replica has been behind.
-type lagClock struct {
-	mu sync.Mutex
-	by map[int32]time.Time
-}
-
-func (l *lagClock) note(node int32, behind bool, now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !behind {
-		delete(l.by, node)
-		return
-	}
-	if l.by == nil {
-		l.by = map[int32]time.Time{}
-	}
-	if l.by[node].IsZero() {
-		l.by[node] = now
-	}
-}
-
-func (l *lagClock) since(node int32) time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.by[node]
 }
 
 // watchers are woken together.

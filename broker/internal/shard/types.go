@@ -47,8 +47,8 @@ type Status struct {
 	Applied     uint64
 	Last        uint64
 	// LagEntries and LagSince say how far a follower is behind the commit
-	// index its leader told it, in Raft entries and since when it has not
-	// been caught up (zero while it is).
+	// index its leader told it: in Raft entries, and since when something has
+	// been committed that it has not applied (zero while there is nothing).
 	LagEntries uint64
 	LagSince   time.Time
 }
@@ -67,5 +67,5 @@ type Progress struct {
 	Node        int32
 	Match       uint64    // newest Raft index it has acknowledged
 	LastContact time.Time // last response from it
-	LagSince    time.Time // since when it is behind the commit index; zero while it is not
+	LagSince    time.Time // since when something has been committed that it lacks; zero while there is nothing
 }

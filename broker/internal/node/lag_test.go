@@ -1,0 +1,157 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"lockstep/broker/internal/config"
+)
+
+// three are the nodes of a cluster in this process.
+type three struct {
+	t     *testing.T
+	cfgs  [3]*config.Config
+	nodes [3]*Node
+	stops [3]func()
+}
+
+func startThree(t *testing.T) *three {
+	t.Helper()
+	c := &three{t: t}
+	peers := map[int32]string{}
+	for i := range c.cfgs {
+		c.cfgs[i] = alone(t, t.TempDir())
+		c.cfgs[i].NodeID = int32(i + 1)
+		peers[int32(i+1)] = c.cfgs[i].RaftListen
+	}
+	for i := range c.cfgs {
+		c.cfgs[i].Peers = peers
+		c.start(i)
+	}
+	t.Cleanup(func() {
+		for i := range c.stops {
+			c.stop(i)
+		}
+	})
+	for i := range c.nodes {
+		c.until(fmt.Sprintf("node %d is ready", i+1), func() bool { return c.nodes[i].notReady() == "" })
+	}
+	return c
+}
+
+func (c *three) start(i int) {
+	c.t.Helper()
+	n, err := Open(c.cfgs[i], "test", silent)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	c.nodes[i] = n
+	c.stops[i] = func() {
+		cancel()
+		if err := <-done; err != nil {
+			c.t.Errorf("node %d: %v", i+1, err)
+		}
+		c.stops[i] = nil
+	}
+}
+
+func (c *three) stop(i int) {
+	if c.stops[i] != nil {
+		c.stops[i]()
+	}
+}
+
+func (c *three) until(what string, cond func() bool) {
+	c.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("it did not come true that %s", what)
+		}
+	}
+}
+
+// replica is what a node says of its replica of the one partition.
+func (c *three) replica(i int) replicaView {
+	c.t.Helper()
+	v := c.nodes[i].view()
+	if len(v.Replicas) != 1 {
+		c.t.Fatalf("node %d has %d replicas", i+1, len(v.Replicas))
+	}
+	return v.Replicas[0]
+}
+
+// TestLagIsTold stops a follower and looks at what its leader tells of it, in
+// the replica state and the metrics; and again when it is back.
+func TestLagIsTold(t *testing.T) {
+	c := startThree(t)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.cfgs[0].Listen, c.cfgs[1].Listen, c.cfgs[2].Listen), kgo.AllowAutoTopicCreation(), kgo.DefaultProduceTopic("t"),
+		kgo.ProducerBatchCompression(kgo.NoCompression()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	write := func(n int) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		for range n {
+			if err := cl.ProduceSync(ctx, &kgo.Record{Value: make([]byte, 100)}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write(5)
+	for i := range c.nodes {
+		c.until("every node knows the topic", func() bool { return len(c.nodes[i].view().Replicas) == 1 })
+	}
+	first := c.replica(0)
+	leader := first.Leader
+	behind := leader % 3 // position of the node after it
+	c.stop(int(behind))
+	write(7)
+
+	told := func() followerLagView {
+		for _, f := range c.replica(int(leader) - 1).Followers {
+			if f.Node == behind+1 {
+				return f
+			}
+		}
+		t.Fatalf("node %d tells nothing of node %d", leader, behind+1)
+		return followerLagView{}
+	}
+	c.until("the lag has a duration", func() bool { return told().Seconds > 0 })
+	if lag := told(); lag.Records != 7 || lag.Bytes < 7*100 || lag.Bytes > 7*300 || lag.Seconds > 20 {
+		t.Errorf("7 records of 100 bytes behind: %+v", lag)
+	}
+	var metrics string
+	if err := get("http://"+c.cfgs[leader-1].HTTPListen+"/metrics", &metrics); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		fmt.Sprintf(`lockstep_replica_lag_records{node="%d",partition="0",topic="t"} 7`, behind+1),
+		fmt.Sprintf(`lockstep_replica_lag_bytes{node="%d",partition="0",topic="t"} %d`, behind+1, told().Bytes),
+		fmt.Sprintf(`lockstep_replica_lag_seconds{node="%d",partition="0",topic="t"} `, behind+1),
+		fmt.Sprintf(`lockstep_raft_follower_lag_seconds{node="%d",shard="%d"} `, behind+1, first.Shard),
+	} {
+		i := strings.Index(metrics, want)
+		if i < 0 {
+			t.Errorf("metrics have no %s", want)
+		} else if strings.HasPrefix(metrics[i+len(want):], "0\n") {
+			t.Errorf("%s is 0", want)
+		}
+	}
+
+	c.start(int(behind))
+	c.until("the lag is gone", func() bool {
+		own := c.nodes[behind].view().Replicas
+		return told() == followerLagView{Node: behind + 1} && len(own) == 1 && own[0].lagView == lagView{} && own[0].HighWatermark == 12
+	})
+}
