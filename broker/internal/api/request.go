@@ -112,8 +112,8 @@ func ParseRequest(frame []byte) (*Request, error) {
 	return req, nil
 }
 
-// skipTags skips tagged fields and reports whether they were whole. (kmsg's own
-// believes the count, however little follows it: billions of rounds.)
+// skipTags skips tagged fields and reports whether they were whole. It stops
+// where the frame does, whatever the number of fields that it claims to have.
 func skipTags(r *kbin.Reader) bool {
 	for n := r.Uvarint(); n > 0 && r.Ok(); n-- {
 		r.Uvarint()
