@@ -99,6 +99,14 @@ compat: build toxiproxy drivers ## real clients, three nodes, cut links: SCENARI
 	@go test -c -o .build/compat.test ./compat
 	@cd compat && LOCKSTEP_COMPAT=1 exec ../.build/compat.test -test.run '^TestCompat$$' -test.timeout $(COMPAT_TIMEOUT)
 
+.PHONY: mutants
+mutants: toxiproxy drivers ## check the checker: each planted bug must be caught: MUTANT= (regexp)
+	$(say) 'building the broker with planted bugs'
+	@CGO_ENABLED=0 $(BUILD) -trimpath -tags 'nethttpomithttp2 mutants' -o bin/lockstep-mutants ./broker
+	@go test -c -o .build/compat.test ./compat
+	@go build -o .build/mutants ./compat/mutants
+	@exec .build/mutants -only '$(or $(MUTANT),.*)'
+
 .PHONY: drivers
 drivers: go
 	$(say) 'building the Go drivers'

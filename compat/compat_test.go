@@ -79,6 +79,9 @@ func TestCompat(t *testing.T) {
 
 func runAll(ctx context.Context, t *testing.T, suite *scenario.Suite, s settings) {
 	for _, sc := range scenarios.All() {
+		if s.failFast && suite.Results.Count(report.Fail) > 0 {
+			return
+		}
 		if !s.scenario.MatchString(sc.ID) {
 			continue
 		}
@@ -99,6 +102,9 @@ func runAll(ctx context.Context, t *testing.T, suite *scenario.Suite, s settings
 				return
 			}
 			for _, k := range kinds {
+				if s.failFast && suite.Results.Count(report.Fail) > 0 {
+					return
+				}
 				t.Run(k.Name, func(t *testing.T) { tell(t, suite.Run(ctx, sc, []clients.Kind{k})[0]) })
 			}
 		})

@@ -23,6 +23,8 @@ type settings struct {
 	why      string         // why this runtime
 	target   cluster.Target // TARGET
 	seed     uint64         // SEED
+	failFast bool           // FAILFAST
+	out      string         // OUT: the run's directory, "" for a new one
 }
 
 func readSettings(ctx context.Context) (settings, error) {
@@ -39,12 +41,13 @@ func readSettings(ctx context.Context) (settings, error) {
 	}
 	switch t := os.Getenv("TARGET"); t {
 	case "", "lockstep":
-		s.target = cluster.Lockstep{Root: s.root}
+		s.target = cluster.Lockstep{Root: s.root, Bin: os.Getenv("BINARY")}
 	case "kafka":
 		s.target = cluster.Kafka{Root: s.root}
 	default:
 		return s, fmt.Errorf("TARGET=%s is not known (lockstep, kafka)", t)
 	}
+	s.failFast, s.out = os.Getenv("FAILFAST") != "", os.Getenv("OUT")
 	s.seed = uint64(time.Now().UnixNano() & 0xffffff)
 	if text := os.Getenv("SEED"); text != "" {
 		if s.seed, err = strconv.ParseUint(text, 10, 64); err != nil {
@@ -111,8 +114,11 @@ func findRoot() (string, error) {
 	}
 }
 
-// makeOut makes the run's directory, and has latest point at it.
+// makeOut makes the run's directory, and has latest point at it unless the place was asked for.
 func (s settings) makeOut(now time.Time) (string, error) {
+	if s.out != "" {
+		return s.out, os.MkdirAll(filepath.Join(s.out, "nodes"), 0o755)
+	}
 	all := filepath.Join(s.root, "compat", "out")
 	name := fmt.Sprintf("%s-%s-%s", now.Format("20060102-150405"), s.target.Name(), s.runtime)
 	dir := filepath.Join(all, name)

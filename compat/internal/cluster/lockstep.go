@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 // Lockstep is the target that this repository is about.
 type Lockstep struct {
 	Root string // of the repository
+	Bin  string // the broker to run as processes; "": bin/lockstep below Root
 }
 
 // Name implements Target.
@@ -30,7 +32,7 @@ func (Lockstep) Features() Features {
 
 // Binary implements Target.
 func (l Lockstep) Binary() (string, error) {
-	path := filepath.Join(l.Root, "bin", "lockstep")
+	path := cmp.Or(l.Bin, filepath.Join(l.Root, "bin", "lockstep"))
 	if _, err := os.Stat(path); err != nil {
 		return "", fmt.Errorf("no broker to test: %w (make build makes it)", err)
 	}

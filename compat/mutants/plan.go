@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+)
+
+// expectation is where a bug is looked for first, and what a reason says that is of its kind: the oracle that must speak,
+// or a scenario's own check.
+type expectation struct {
+	where cells
+	shows *regexp.Regexp
+}
+
+// likely are quick clients of different make, which are tried before the rest.
+const likely = "franz-go|kafka-python-3"
+
+func shows(text string) *regexp.Regexp { return regexp.MustCompile(text) }
+
+// plan has an entry for each bug of the broker's list.
+var plan = map[string]expectation{
+	"serve-uncommitted":      {cells{`1\.2|5\.1[0-9]`, "franz-go"}, shows(`oracle [24],|high watermark`)},
+	"flipped-byte":           {cells{`2\.1`, "franz-go"}, shows(`oracle [13],|(?i)crc|checksum`)},
+	"restamped":              {cells{`2\.1`, "franz-go"}, shows(`oracle [13], (differs|not-as-sent|two-values)`)},
+	"epoch-not-stamped":      {cells{`2\.1`, "franz-go"}, shows(`oracle [35], .*epoch|epoch`)},
+	"skips-half-batch":       {cells{`2\.1`, "franz-go"}, shows(`oracle [1358], (hole|missing|skipped|undelivered|raw-fetch)`)},
+	"ack-before-quorum":      {cells{`1\.[24]|2\.5`, "franz-go"}, shows(`oracle [124],|acknowledged`)},
+	"loses-tail-on-restart":  {cells{`5\.2`, "franz-go"}, shows(`oracle [1458],|lost`)},
+	"truncates-too-much":     {cells{`5\.10`, "franz-go"}, shows(`oracle [1345],|lost|KAFKA_STORAGE_ERROR`)},
+	"forgets-hw-on-restart":  {cells{`5\.2`, "franz-go"}, shows(`oracle 5,|high watermark`)},
+	"retry-duplicates":       {cells{`5\.2`, "franz-go"}, shows(`oracle 2,|twice|duplicate`)},
+	"forgets-producers":      {cells{`5\.2`, "franz-go"}, shows(`oracle 2,|twice|duplicate`)},
+	"stale-preferred":        {cells{`1\.5|5\.4`, "franz-go"}, shows(`oracle 7,|prefer|no progress|sent to`)},
+	"prefers-itself":         {cells{`2\.1`, "franz-go"}, shows(`oracle [78],|prefer|from a follower`)},
+	"serves-when-off":        {cells{`1\.3`, "franz-go"}, shows(`NOT_LEADER|leader-only|switched off`)},
+	"sleeps-through-commits": {cells{`1\.4|5\.5`, "franz-go"}, shows(`at once|released|late|oracle 7,`)},
+	"slow-commits":           {cells{`1\.4|5\.5`, "franz-go"}, shows(`at once|released|late|oracle 7,`)},
+	"unverified-leader":      {cells{`5\.1[0-9]`, "franz-go"}, shows(`oracle 6,`)},
+	"stale-linearizable":     {cells{`5\.1[0-9]`, "franz-go"}, shows(`oracle 6,`)},
+	"offsets-forgotten":      {cells{`8\.1`, "franz-go"}, shows(`committed offset`)},
+	"commit-plus-one":        {cells{`4\.1|8\.1`, "franz-go|kafka-python-3"}, shows(`committed offset|oracle [18],`)},
+	"out-of-order":           {cells{`2\.1`, "franz-go"}, shows(`correlation|order|oracle [1278],`)},
+}
+
+// checkPlan makes sure that plan and the broker's list have the same bugs.
+func checkPlan(all []bug) error {
+	there := map[string]bool{}
+	for _, b := range all {
+		there[b.name] = true
+		if plan[b.name].shows == nil {
+			return fmt.Errorf("plan.go does not say how %s shows", b.name)
+		}
+	}
+	for name := range plan {
+		if !there[name] {
+			return fmt.Errorf("plan.go has %s, which the broker does not know", name)
+		}
+	}
+	return nil
+}

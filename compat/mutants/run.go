@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// runner runs the suite against the binary with planted bugs.
+type runner struct {
+	binary, suite, dir, out string
+	limit                   time.Duration
+}
+
+// bug is a planted bug as the broker describes it.
+type bug struct{ name, text string }
+
+// bugsOf asks the broker for its planted bugs.
+func bugsOf(ctx context.Context, binary string) ([]bug, error) {
+	cmd := exec.CommandContext(ctx, binary)
+	cmd.Env = append(os.Environ(), "LOCKSTEP_MUTANT=?")
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 2 {
+		return nil, fmt.Errorf("%s does not list planted bugs (was it built with -tags mutants?): %v\n%s", binary, err, out)
+	}
+	var all []bug
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+		if name, text, ok := strings.Cut(lines.Text(), "\t"); ok {
+			all = append(all, bug{name, text})
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s lists no planted bug:\n%s", binary, out)
+	}
+	return all, nil
+}
+
+// cells chooses cells, by regular expressions over whole names; "" is all.
+type cells struct{ scenario, client string }
+
+// hunt runs the suite against one bug until a cell catches it.
+func (r *runner) hunt(ctx context.Context, b bug) verdict {
+	start := time.Now()
+	v := verdict{Mutant: b.name}
+	p := plan[b.name]
+	for i, where := range []cells{p.where, {client: likely}, {}} {
+		left := r.limit - time.Since(start)
+		if left <= 0 || ctx.Err() != nil {
+			break
+		}
+		ran, err := r.run(ctx, filepath.Join(r.out, b.name, fmt.Sprint(i+1)), b.name, where, left)
+		if err != nil {
+			v.Reason = err.Error()
+		}
+		if v.judge(ran, p.shows) {
+			break
+		}
+	}
+	v.Seconds = time.Since(start).Round(100 * time.Millisecond).Seconds()
+	return v
+}
+
+// control runs the binary without a bug through the cells that caught one.
+func (r *runner) control(ctx context.Context, verdicts []verdict) error {
+	by := map[string][]string{} // client → scenarios
+	for _, v := range verdicts {
+		if v.Caught && !slices.Contains(by[v.client], v.scenario) {
+			by[v.client] = append(by[v.client], v.scenario)
+		}
+	}
+	for client, scenarios := range by {
+		slices.Sort(scenarios)
+		fmt.Printf("  …  without a bug: %s with %s\n", strings.Join(scenarios, ", "), client)
+		for i, id := range scenarios {
+			scenarios[i] = strings.ReplaceAll(id, ".", `\.`)
+		}
+		where := cells{strings.Join(scenarios, "|"), client}
+		ran, err := r.run(ctx, filepath.Join(r.out, "none", client), "", where, 2*r.limit)
+		if err != nil {
+			return err
+		}
+		passed := 0
+		for _, c := range ran {
+			if c.Status != "pass" {
+				return fmt.Errorf("%s/%s: %s: %s", c.Scenario, c.Client, c.Status, c.Reason)
+			}
+			passed++
+		}
+		if passed < len(scenarios) {
+			return fmt.Errorf("only %d cells ran of %s", passed, where.scenario)
+		}
+		fmt.Printf("  ✓  without a bug: %d cells pass\n", passed)
+	}
+	return nil
+}
+
+// run runs cells against one bug, "" being none, and returns what came of each. That some failed is no error.
+func (r *runner) run(ctx context.Context, out, bug string, where cells, limit time.Duration) ([]cell, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := os.RemoveAll(out); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(out, "terminal.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.CommandContext(ctx, r.suite, "-test.run", "^TestCompat$", "-test.timeout", "0")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = r.dir, log, log
+	cmd.Env = append(os.Environ(), "LOCKSTEP_COMPAT=1", "RUNTIME=process", "TARGET=lockstep", "FAILFAST=1", "OUT="+out,
+		"BINARY="+r.binary, "LOCKSTEP_MUTANT="+bug, "SCENARIO="+where.scenario, "CLIENT="+where.client)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it ends what it has started
+	cmd.WaitDelay = 20 * time.Second
+	runErr := cmd.Run()
+	body, err := os.ReadFile(filepath.Join(out, "results.json"))
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && ctx.Err() != nil:
+		return nil, fmt.Errorf("no cell had failed when its %v were over", limit.Round(time.Second))
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("the suite did not come to its cells (see %s): %v", log.Name(), runErr)
+	case err != nil:
+		return nil, err
+	}
+	var results struct {
+		Cells []cell `json:"cells"`
+	}
+	if err := json.Unmarshal(body, &results); err != nil {
+		return nil, fmt.Errorf("results of %s: %w", out, err)
+	}
+	return results.Cells, nil
+}
