@@ -57,7 +57,7 @@ func TestCompat(t *testing.T) {
 	interrupted(c, cancel)
 	term.Printf("the cluster was ready after %.1f s", time.Since(start).Seconds())
 
-	results := &report.Results{Target: s.target.Name(), Runtime: s.runtime, Seed: s.seed}
+	results := &report.Results{Target: s.target.Name(), Runtime: s.runtime, Seed: s.seed, Run: runInfo(ctx, s, c, start)}
 	suite := &scenario.Suite{Cluster: c, Log: log, Root: s.root, Out: out, Seed: s.seed, Term: term, Results: results, Now: time.Now,
 		Again: fmt.Sprintf("make compat SCENARIO=%%s CLIENT=%%s RUNTIME=%s TARGET=%s SEED=%d", s.runtime, s.target.Name(), s.seed)}
 	// Also when a cell panics: what was finished is worth having.
@@ -65,6 +65,7 @@ func TestCompat(t *testing.T) {
 		if err := log.Close(); err != nil {
 			t.Errorf("history: %v", err)
 		}
+		results.Run.Seconds = time.Since(start).Seconds()
 		if err := results.Write(out); err != nil {
 			t.Error(err)
 		}
@@ -75,6 +76,20 @@ func TestCompat(t *testing.T) {
 	if len(results.Cells) == 0 {
 		t.Error("no cell ran: SCENARIO and CLIENT match nothing")
 	}
+}
+
+// runInfo is what the report tells of the run as a whole.
+func runInfo(ctx context.Context, s settings, c *cluster.Cluster, start time.Time) report.RunInfo {
+	info := report.RunInfo{Why: s.why, Started: start.UTC(), Machine: report.ThisMachine(), Again: s.again(), Engine: "toxiproxy and three local processes"}
+	if s.runtime == "docker" {
+		info.Engine = "toxiproxy and three containers"
+	}
+	if s.target.Features().Replicas {
+		if status, err := c.Status(ctx, cluster.Nodes()[0]); err == nil {
+			info.TargetVersion = status.Version
+		}
+	}
+	return info
 }
 
 func runAll(ctx context.Context, t *testing.T, suite *scenario.Suite, s settings) {

@@ -57,6 +57,17 @@ func readSettings(ctx context.Context) (settings, error) {
 	return s, s.chooseRuntime(ctx, os.Getenv("RUNTIME"))
 }
 
+// again is the command that makes the same run once more: the environment's filters, this runtime, target and seed.
+func (s settings) again() string {
+	command := "make compat"
+	for _, name := range []string{"SCENARIO", "CLIENT"} {
+		if text := os.Getenv(name); text != "" {
+			command += fmt.Sprintf(" %s='%s'", name, text)
+		}
+	}
+	return command + fmt.Sprintf(" RUNTIME=%s TARGET=%s SEED=%d", s.runtime, s.target.Name(), s.seed)
+}
+
 // chooseRuntime takes what is asked for, and else Docker where an engine answers.
 func (s *settings) chooseRuntime(ctx context.Context, asked string) error {
 	switch asked {

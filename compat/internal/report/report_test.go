@@ -41,13 +41,15 @@ func TestFiles(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	for _, key := range []string{"scenario", "client", "client_version", "status", "reason", "records", "bytes", "served",
-		"max_unavailability_ms", "worst_lag_records", "seconds"} {
+		"max_unavailability_ms", "worst_lag_records", "seconds", "title", "again"} {
 		if _, there := got.Cells[0][key]; !there {
 			t.Errorf("no %s in a cell", key)
 		}
 	}
-	if len(got.Cells[0]) != 11 {
-		t.Errorf("other keys in a cell: %v", got.Cells[0])
+	for _, key := range []string{"known_difference", "longest_stop", "resume_ms", "delay_ms"} {
+		if _, there := got.Cells[0][key]; there {
+			t.Errorf("%s in a cell that has none", key)
+		}
 	}
 
 	body, err = os.ReadFile(filepath.Join(dir, "junit.xml"))
@@ -61,6 +63,17 @@ func TestFiles(t *testing.T) {
 	s := suites.Suites[0]
 	if s.Tests != 4 || s.Failures != 2 || s.Skipped != 1 || !strings.Contains(s.Cases[2].Failure.Text, "second line") {
 		t.Errorf("%+v", s)
+	}
+}
+
+func TestTotalMemory(t *testing.T) {
+	for text, want := range map[string]int64{
+		"MemFree: 1 kB\nMemTotal:       8000 kB\n": 8000 << 10,
+		"": 0, "MemTotal: plenty\n": 0,
+	} {
+		if got := totalMemory(strings.NewReader(text)); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
 	}
 }
 

@@ -39,17 +39,45 @@ type Cell struct {
 	MaxUnavailability  int64   `json:"max_unavailability_ms"`
 	WorstLagRecords    int64   `json:"worst_lag_records"`
 	Seconds            float64 `json:"seconds"`
-	Title              string  `json:"-"`
-	ProxyBytesFollower int64   `json:"-"` // that came down followers' client edges
-	Reproduce          string  `json:"-"` // the command that runs this cell again
+	Title              string  `json:"title"`
+	ProxyBytesFollower int64   `json:"proxy_bytes_follower"` // that came down followers' client edges
+	Reproduce          string  `json:"again"`                // the command that runs this cell again
+	// Known is how the client is known to differ, and what is expected of it instead; that is what was checked.
+	Known string `json:"known_difference,omitempty"`
+	// Stop is where MaxUnavailability lies.
+	Stop *Stop `json:"longest_stop,omitempty"`
+	// Resume is how long this client took to go on, in ms from the beginning of each kind of fault.
+	Resume map[string]int64 `json:"resume_ms,omitempty"`
+	// Delay is how long after the acknowledgement records were delivered.
+	Delay *Delay `json:"delay_ms,omitempty"`
+}
+
+// Stop is a time in which a producer or reader with something to do did nothing.
+type Stop struct {
+	Handle string `json:"handle"`
+	From   int64  `json:"from"` // ns since 1970
+	MS     int64  `json:"ms"`
+}
+
+// Delay compares readers of the leader with readers of a follower, in ms from the acknowledgement to the delivery.
+type Delay struct {
+	Leader   Spread `json:"leader"`
+	Follower Spread `json:"follower"`
+}
+
+// Spread is a distribution in ms. It is below zero where records came before their acknowledgement did.
+type Spread struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
 }
 
 // Results is a run: the format of results.json.
 type Results struct {
-	Target  string `json:"target"`
-	Runtime string `json:"runtime"`
-	Seed    uint64 `json:"seed"`
-	Cells   []Cell `json:"cells"`
+	Target  string  `json:"target"`
+	Runtime string  `json:"runtime"`
+	Seed    uint64  `json:"seed"`
+	Run     RunInfo `json:"run"`
+	Cells   []Cell  `json:"cells"`
 
 	mu sync.Mutex // guards Cells
 }

@@ -167,7 +167,11 @@ func (s *Suite) finish(c *Cell, start time.Time) report.Cell {
 	}
 	r.WorstLagRecords = worstLag(events)
 	if c.Scenario.Faults {
-		r.MaxUnavailability = oracle.LongestStill(events).For.Milliseconds()
+		still := oracle.LongestStill(events)
+		r.MaxUnavailability = still.For.Milliseconds()
+		if still.For > 0 {
+			r.Stop = &report.Stop{Handle: still.Handle, From: still.From, MS: r.MaxUnavailability}
+		}
 	}
 	r.Status, r.Reason = verdict(c.complaints(), r.Records)
 	if r.Status == report.Fail || r.Status == report.Unknown {
