@@ -13,6 +13,7 @@ import (
 // seen, because no probe came back, is a violation (rule "vacuous").
 func linearizable(ix *index) []Violation {
 	var vs []Violation
+	var read []tp // in the order of the promises
 	reads := map[tp][]*fetch{}
 	for i := range ix.events {
 		e := &ix.events[i]
@@ -26,13 +27,16 @@ func linearizable(ix *index) []Violation {
 		}
 		switch e.Name {
 		case history.PromisedLinearizable:
+			if reads[of(e)] == nil {
+				read = append(read, of(e))
+			}
 			reads[of(e)] = append(reads[of(e)], probes...)
 		case history.PromisedOwnWrites:
 			vs = append(vs, ownWrites(ix, e, probes)...)
 		}
 	}
-	for key, probes := range reads {
-		vs = append(vs, atomicLog(ix, key, probes)...)
+	for _, key := range read {
+		vs = append(vs, atomicLog(ix, key, reads[key])...)
 	}
 	return vs
 }
@@ -139,34 +143,41 @@ func atomicLog(ix *index, key tp, probes []*fetch) []Violation {
 	return []Violation{v.say("there is no order in which the %d operations on the partition can have happened one after the other", len(steps))}
 }
 
-// operations lays out a partition's appends and reads. Appends that every read has to see, and those sent when the last
-// had ended, are left out: they are its start and what cannot matter.
+// operations lays out a partition's appends and reads. Appends below all that was read, and begun before the first read,
+// took place before it: they are the log's start. Those sent when the last read had ended cannot matter.
 func operations(ix *index, key tp, probes []*fetch) (steps []porcupine.Operation, from int64) {
-	first, last, top := int64(math.MaxInt64), int64(0), int64(0)
+	first, last, low, top := int64(math.MaxInt64), int64(0), int64(math.MaxInt64), int64(0)
 	for i, f := range probes {
-		first, last, top = min(first, f.Start), max(last, f.At), max(top, f.end())
+		first, last, low, top = min(first, f.Start), max(last, f.At), min(low, f.end()), max(top, f.end())
 		steps = append(steps, porcupine.Operation{ClientId: i, Input: logStep{at: f.end()}, Call: f.Start, Return: f.At})
 	}
-	appends := ix.at[key]
-	for offset := range appends {
-		if appends[offset].sentAt <= last {
+	for offset, w := range ix.at[key] {
+		if w.sentAt <= last {
 			top = max(top, offset+1)
 		}
 	}
-	for from < top && appends[from] != nil && appends[from].ackedAt < first {
-		from++
-	}
 	unresolved := ix.earliestUnresolved(key)
-	for offset := from; offset < top; offset++ {
-		step := porcupine.Operation{ClientId: len(steps), Input: logStep{append: true, at: offset}, Call: unresolved, Return: math.MaxInt64}
-		if w := appends[offset]; w != nil {
-			step.Call, step.Return = w.sentAt, w.ackedAt
-		} else if w := ix.placed[place{key, offset}]; w != nil {
-			step.Call = w.sentAt
+	for offset := range top {
+		call, ret := ix.appended(place{key, offset}, unresolved)
+		if offset == from && offset < low && call < first {
+			from++
+			continue
 		}
-		steps = append(steps, step)
+		steps = append(steps, porcupine.Operation{ClientId: len(steps), Input: logStep{append: true, at: offset}, Call: call, Return: ret})
 	}
 	return steps, from
+}
+
+// appended is between which moments a record came to its place. Of one that nobody was told of, that is any time since a
+// write was sent of which nobody knows where it lies.
+func (ix *index) appended(at place, unresolved int64) (call, ret int64) {
+	if w := ix.at[at.tp][at.offset]; w != nil {
+		return w.sentAt, w.ackedAt
+	}
+	if w := ix.placed[at]; w != nil {
+		return w.sentAt, math.MaxInt64
+	}
+	return unresolved, math.MaxInt64
 }
 
 // earliestUnresolved is when the first write was sent of which nobody knows where it lies: from then on it may lie
