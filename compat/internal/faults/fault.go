@@ -14,6 +14,8 @@ type Fault struct {
 	// inject and heal change the cluster.
 	inject, heal func(ctx context.Context) error
 	probe        probe
+	// wiped is the node that loses its data; 0: none does.
+	wiped int
 	// within bounds how long it may take until the probe agrees.
 	within time.Duration
 }
@@ -27,6 +29,10 @@ func (f Fault) Inject(ctx context.Context, h *history.Cell) error {
 	h.Append(history.Event{Kind: history.Fault, Name: f.Name})
 	if err := f.inject(ctx); err != nil {
 		return fmt.Errorf("inject %s: %w", f.Name, err)
+	}
+	if f.wiped != 0 {
+		// What it has said of itself binds it no longer.
+		h.Append(history.Event{Kind: history.Wiped, Node: f.wiped})
 	}
 	saw, err := f.await(ctx, bites)
 	if err != nil {

@@ -35,7 +35,7 @@ func Wiped(c *cluster.Cluster, node int) Fault {
 		}
 		return c.Wipe(ctx, node)
 	})
-	f.within = rebuiltWithin
+	f.within, f.wiped = rebuiltWithin, node
 	return f
 }
 

@@ -227,7 +227,7 @@ func (p *party) fault(ctx context.Context, do func(context.Context, *history.Cel
 	err := do(ctx, h)
 	for _, e := range h.Events()[before:] {
 		switch e.Kind {
-		case history.Fault, history.Bitten, history.Healed, history.Gone:
+		case history.Fault, history.Bitten, history.Healed, history.Gone, history.Wiped:
 			for _, m := range p.members[1:] {
 				m.c.H.Append(e)
 			}
