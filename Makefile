@@ -117,6 +117,11 @@ drivers: go
 	@java/setup.sh
 	@if [ "$(TARGET)" = kafka ]; then java/setup.sh kafka-server; fi
 
+DIR ?= compat/out/latest
+.PHONY: recheck
+recheck: go ## judge a saved run again, without a cluster: DIR=compat/out/latest
+	@go run ./compat/recheck '$(DIR)'
+
 ##@ Run
 
 .PHONY: up

@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"lockstep/compat/internal/cluster"
@@ -80,7 +81,35 @@ func (c *Cell) copyReplica(ctx context.Context, t Topic, node int, handle, addr 
 	for _, b := range got.Batches {
 		c.H.Append(history.Event{Kind: history.Batch, Handle: handle, Node: node, Topic: t.Name, Partition: t.Partition, Batch: &b})
 	}
-	return got, err
+	if err != nil {
+		return got, err
+	}
+	return got, c.probeInside(ctx, t, node, "inside-"+handle, addr, got.Batches)
+}
+
+// mostProbed is how many batches of a copy are asked for from their middle and from their ends.
+const mostProbed = 8
+
+// probeInside asks for offsets in the middle, at the beginning and at the end of some batches of a copy, the first and the
+// last among them: each answer must begin with the batch that holds the offset, and have the copy's bytes.
+func (c *Cell) probeInside(ctx context.Context, t Topic, node int, session, addr string, batches []history.RawBatch) error {
+	conn, err := raw.Dial(ctx, addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	some := min(mostProbed, len(batches))
+	for i := range some {
+		b := batches[i*(len(batches)-1)/max(1, some-1)]
+		for _, offset := range slices.Compact([]int64{b.BaseOffset, (b.BaseOffset + b.LastOffset) / 2, b.LastOffset}) {
+			// One byte: no more than the first batch comes.
+			_, _, err := c.Probe(ctx, session, node, conn, raw.Fetch{Topic: t.Name, Partition: t.Partition, Offset: offset, MaxBytes: 1})
+			if err != nil {
+				return fmt.Errorf("fetch from offset %d, inside a batch: %w", offset, err)
+			}
+		}
+	}
+	return nil
 }
 
 // noteCopy notes the records of a copy as read, all of which were to be there.

@@ -157,9 +157,6 @@ const mostShown = 5
 func (s *Suite) finish(c *Cell, start time.Time) report.Cell {
 	c.killAll()
 	events := c.H.Events()
-	if vs := oracle.Judge(events); len(vs) > 0 {
-		c.Fail(errors.New(oracle.Summary(vs, mostShown)))
-	}
 	r := c.Result
 	r.Seconds = s.Now().Sub(start).Seconds()
 	if r.Records == 0 {
@@ -172,6 +169,12 @@ func (s *Suite) finish(c *Cell, start time.Time) report.Cell {
 		if still.For > 0 {
 			r.Stop = &report.Stop{Handle: still.Handle, From: still.From, MS: r.MaxUnavailability}
 		}
+	}
+	vs := oracle.Judge(events)
+	own, why := verdict(c.complaints(), r.Records)
+	c.H.Append(history.Event{Kind: history.Verdict, Name: string(own), Text: why, Counts: map[string]int64{"violations": int64(len(vs))}})
+	if len(vs) > 0 {
+		c.Fail(errors.New(oracle.Summary(vs, mostShown)))
 	}
 	r.Status, r.Reason = verdict(c.complaints(), r.Records)
 	if r.Status == report.Fail || r.Status == report.Unknown {
