@@ -14,6 +14,11 @@ import (
 // it from the offset asked for on. The error tells of the connection, or of an answer that makes no sense; a partition's
 // error code is in the answer.
 func (c *Cell) Probe(ctx context.Context, session string, node int, conn *raw.Conn, f raw.Fetch) (*raw.Answer, []raw.Stored, error) {
+	return c.probe(ctx, session, node, conn, f, true)
+}
+
+// probe is Probe; without the records in the batches where they are not wanted.
+func (c *Cell) probe(ctx context.Context, session string, node int, conn *raw.Conn, f raw.Fetch, decode bool) (*raw.Answer, []raw.Stored, error) {
 	at := history.Event{Handle: session, Node: node, Topic: f.Topic, Partition: f.Partition}
 	probe := at
 	probe.Kind, probe.Offset, probe.To, probe.Start = history.Probe, f.Offset, f.Offset, c.now().UnixNano()
@@ -26,7 +31,7 @@ func (c *Cell) Probe(ctx context.Context, session string, node int, conn *raw.Co
 	}
 	probe.Answer = answered(a)
 	var stored []raw.Stored
-	if err == nil && a.Error == nil {
+	if err == nil && a.Error == nil && decode {
 		stored, err = raw.Decode(f.Topic, a, f.Offset)
 	}
 	if err != nil {

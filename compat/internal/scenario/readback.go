@@ -103,7 +103,8 @@ func (c *Cell) probeInside(ctx context.Context, t Topic, node int, session, addr
 		b := batches[i*(len(batches)-1)/max(1, some-1)]
 		for _, offset := range slices.Compact([]int64{b.BaseOffset, (b.BaseOffset + b.LastOffset) / 2, b.LastOffset}) {
 			// One byte: no more than the first batch comes.
-			_, _, err := c.Probe(ctx, session, node, conn, raw.Fetch{Topic: t.Name, Partition: t.Partition, Offset: offset, MaxBytes: 1})
+			f := raw.Fetch{Topic: t.Name, Partition: t.Partition, Offset: offset, MaxBytes: 1}
+			_, _, err := c.probe(ctx, session, node, conn, f, false)
 			if err != nil {
 				return fmt.Errorf("fetch from offset %d, inside a batch: %w", offset, err)
 			}
