@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"lockstep/broker/internal/config"
 	"lockstep/broker/internal/controller"
@@ -36,6 +37,7 @@ type API struct {
 
 	sessions *sessions
 	load     *load
+	lags     switches // shards whose replica here lags
 }
 
 // New returns an API that works on d.
@@ -48,5 +50,5 @@ func New(d Deps) *API {
 }
 
 func newAPI(d Deps, c cluster) *API {
-	return &API{Deps: d, cluster: c, sessions: newSessions(), load: newLoad()}
+	return &API{Deps: d, cluster: c, sessions: newSessions(), load: newLoad(), lags: switches{on: map[uint32]time.Time{}}}
 }

@@ -117,6 +117,37 @@ func TestFetchParks(t *testing.T) {
 			},
 			func(*node) {}, epochPatience, kerr.UnknownLeaderEpoch.Code, nil, -1,
 		}, {
+			"the leader dies and another is elected: go there", asFollower,
+			func(n *node) *kmsg.FetchRequest {
+				r := waiting(fetchOf(n, 12, 3), 30*time.Second)
+				r.Topics[0].Partitions[0].CurrentLeaderEpoch = 5
+				return r
+			},
+			func(n *node) { n.shard.become(func(st *shard.Status) { st.Leader, st.Epoch = 3, 6 }) },
+			time.Second, kerr.FencedLeaderEpoch.Code, nil, -1,
+		}, {
+			"the same, to a client that knows no epochs: it stays, and gets what the next leader takes", asFollower,
+			func(n *node) *kmsg.FetchRequest { return waiting(fetchOf(n, 12, 3), 30*time.Second) },
+			func(n *node) {
+				n.shard.become(func(st *shard.Status) { st.Leader, st.Epoch = 3, 6 })
+				time.Sleep(time.Second)
+				n.fill(0, 1)
+			}, 2 * time.Second, 0, []int64{3}, 4,
+		}, {
+			"this leader is deposed", asLeader,
+			func(n *node) *kmsg.FetchRequest {
+				r := waiting(fetchOf(n, 12, 3), 30*time.Second)
+				r.Topics[0].Partitions[0].CurrentLeaderEpoch = 5
+				return r
+			},
+			func(n *node) {
+				n.shard.become(func(st *shard.Status) { st.Role, st.Ready, st.Leader, st.Epoch = shard.Follower, false, 3, 6 })
+			}, time.Second, kerr.FencedLeaderEpoch.Code, nil, -1,
+		}, {
+			"follower: offset above the high watermark, nothing comes", asFollower,
+			func(n *node) *kmsg.FetchRequest { return waiting(fetchOf(n, 12, 9), 5*time.Second) },
+			func(*node) {}, 5 * time.Second, 0, nil, 3,
+		}, {
 			"the topic is deleted", asFollower,
 			func(n *node) *kmsg.FetchRequest { return waiting(fetchOf(n, 13, 3), 30*time.Second) },
 			func(n *node) {

@@ -3,7 +3,6 @@ package api
 import (
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"lockstep/broker/internal/controller"
@@ -27,6 +26,10 @@ const (
 	longVisit    = 5 * time.Second        // more than a consumer stays that gets answers
 	firstRest    = 10 * time.Second       // without redirects
 	longestRest  = 2 * time.Minute
+	// maxLeaving bounds how often a second a client is sent away from one
+	// partition, whatever comes of it. It is above what a client reaches that
+	// comes back after each answer by design, and gets on.
+	maxLeaving = 100
 )
 
 // Conn is what the handlers remember of one connection. Its methods may be
@@ -48,6 +51,9 @@ type visit struct {
 	fruitless int           // visits in a row
 	restUntil time.Time     // no redirects before
 	rest      time.Duration // how long that was
+
+	second time.Time // began then …
+	times  int       // … and the client was sent away so often in it
 }
 
 // judge takes the client's return into account.
@@ -73,24 +79,26 @@ func (v *visit) judge(offset, highWatermark int64, now time.Time) {
 }
 
 // mayLeave reports whether the client, which asks for an offset of k, may be
-// sent to a follower, and which it should rather not be sent to, -1 for none.
-func (c *Conn) mayLeave(k partition.Key, offset, highWatermark int64, now time.Time) (ok bool, avoid int32) {
+// sent to a follower; and to which it was sent last, -1 for none, and whether
+// that was good.
+func (c *Conn) mayLeave(k partition.Key, offset, highWatermark int64, now time.Time) (ok bool, last int32, good bool) {
 	if c == nil {
-		return true, -1
+		return true, -1, false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	v := c.visits[k]
 	if v == nil {
-		return true, -1
+		return true, -1, false
 	}
 	if v.away {
 		v.judge(offset, highWatermark, now)
 	}
-	if v.fruitless == 0 {
-		return true, -1
+	if now.Sub(v.second) >= time.Second {
+		v.second, v.times = now, 0
 	}
-	return !now.Before(v.restUntil), v.follower
+	ok = v.times < maxLeaving && (v.fruitless == 0 || !now.Before(v.restUntil))
+	return ok, v.follower, v.fruitless == 0
 }
 
 // left notes that the client is sent to a follower.
@@ -106,54 +114,38 @@ func (c *Conn) left(k partition.Key, follower int32, offset int64, now time.Time
 		c.visits[k] = v
 	}
 	v.follower, v.offset, v.at, v.away = follower, offset, now, true
-}
-
-// load counts how often each follower was chosen.
-type load struct {
-	mu     sync.RWMutex // guards the map
-	byNode map[int32]*atomic.Int64
-}
-
-func newLoad() *load { return &load{byNode: map[int32]*atomic.Int64{}} }
-
-func (l *load) of(node int32) *atomic.Int64 {
-	l.mu.RLock()
-	n := l.byNode[node]
-	l.mu.RUnlock()
-	if n != nil {
-		return n
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.byNode[node] == nil {
-		l.byNode[node] = new(atomic.Int64)
-	}
-	return l.byNode[node]
+	v.times++
 }
 
 // betterFollower returns the follower that should serve a client of rack
 // instead of this leader, or -1: alive, in the rack, close behind, holding the
-// offset; of several, the one that was chosen least.
+// offset. A client that got on at the follower it was sent to before is sent
+// there again, for it would start anew elsewhere; else it is the one with the
+// least load, and one that has just been no good only if there is no other.
 func (a *API) betterFollower(conn *Conn, rack string, where place, st shard.Status, offset, highWatermark int64, now time.Time) int32 {
 	if rack == "" || rack == a.Config.Rack || !a.Config.FetchFromFollower || st.Role != shard.Leader {
 		return -1
 	}
-	ok, avoid := conn.mayLeave(where.key, offset, highWatermark, now)
+	ok, last, good := conn.mayLeave(where.key, offset, highWatermark, now)
 	if !ok {
 		return -1
 	}
 	brokers := a.cluster.Brokers()
-	best := int32(-1)
+	var eligible []int32
 	for _, f := range where.shard.Followers() {
-		if !inRack(brokers, f.Node, rack) || a.followerLags(f, st, now, restored) || where.shard.FollowerEnd(f.Node, where.key) < offset {
-			continue
-		}
-		if best < 0 || best == avoid || f.Node != avoid && a.load.of(f.Node).Load() < a.load.of(best).Load() {
-			best = f.Node
+		if inRack(brokers, f.Node, rack) && !a.followerLags(f, st, now, restored) && where.shard.FollowerEnd(f.Node, where.key) >= offset {
+			eligible = append(eligible, f.Node)
 		}
 	}
+	best := last
+	if !good || !slices.Contains(eligible, last) {
+		if others := slices.DeleteFunc(slices.Clone(eligible), func(node int32) bool { return node == last }); len(others) > 0 {
+			eligible = others
+		}
+		best = a.load.least(eligible, now)
+	}
 	if best >= 0 {
-		a.load.of(best).Add(1)
+		a.load.add(best, now)
 		conn.left(where.key, best, offset, now)
 	}
 	return best

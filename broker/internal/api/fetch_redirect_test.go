@@ -96,6 +96,7 @@ func TestRedirectBounded(t *testing.T) {
 		{"sent straight back, at the tail", time.Millisecond, 0, true, 4, 6},
 		{"cannot connect to the follower", time.Second, 0, false, 4, 6},
 		{"gets no answer from the follower", 30 * time.Second, 0, false, 1, 1},
+		{"gets on at every visit, too fast", time.Millisecond, 1, false, 10_000, maxLeaving*120 + 1},
 		{"gets on at every visit", 50 * time.Millisecond, 1, false, 2000, 2400},
 		{"waits at the tail as long as the follower does", 500 * time.Millisecond, 0, true, 200, 240},
 	} {
@@ -129,7 +130,7 @@ func TestRedirectBounded(t *testing.T) {
 				if redirects < c.min || redirects > c.max {
 					t.Errorf("%d redirects, want %d to %d", redirects, c.min, c.max)
 				}
-				if bounce := c.max < 100; bounce != (served > 1000) {
+				if bounce := c.max < 100 || c.max > maxLeaving*120; bounce != (served > 1000) {
 					t.Errorf("served %d times by the leader", served)
 				}
 			})
@@ -162,7 +163,9 @@ func TestRedirectAvoids(t *testing.T) {
 		n.fill(0, 5)
 		n.cluster.brokers = append(n.cluster.brokers, controller.Broker{ID: 4, Rack: "r2", Alive: true})
 		n.shard.followers = append(n.shard.followers, shard.Progress{Node: 4})
-		n.api.load.of(order[1]).Add(100)
+		for range 100 {
+			n.api.load.add(order[1], time.Now())
+		}
 		for i, want := range order {
 			if got := n.fetch(Normal, inRackOf(fetchOf(n, 12, 0), "r2"))[0].PreferredReadReplica; got != want {
 				t.Errorf("visit %d is sent to %d, want %d", i, got, want)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"sync"
 	"time"
 
 	"lockstep/broker/internal/mutant"
@@ -12,7 +13,9 @@ import (
 // followers, from what they have acknowledged. Neither knows exactly what the
 // other does, so a leader asks for half the lag (restored) before it sends
 // readers to a follower, and a follower sends them away at the whole: between
-// the two, readers stay where they are.
+// the two, readers stay where they are. A follower that has begun to send them
+// away goes on for a while, and until it is below half itself, so that one at the limit does not
+// send them to and fro.
 
 // restored is the share of the limits below which a leader sends readers to a
 // follower (again).
@@ -23,10 +26,40 @@ func (a *API) cutOff(st shard.Status, now time.Time) bool {
 	return st.Role != shard.Leader && now.Sub(st.LastContact) > a.Config.Lease
 }
 
-// lagging reports whether this follower is too far behind its leader to serve
-// readers who want the newest.
-func (a *API) lagging(st shard.Status, now time.Time) bool {
-	return st.Role != shard.Leader && a.tooFar(st.LagEntries, st.LagSince, now, 1)
+// lagging reports whether this replica is a follower too far behind its leader
+// to serve readers who want the newest.
+func (a *API) lagging(s replica, st shard.Status, now time.Time) bool {
+	if st.Role == shard.Leader {
+		return false
+	}
+	return a.lags.set(s.ID(), now, func(share float64) bool { return a.tooFar(st.LagEntries, st.LagSince, now, share) })
+}
+
+// lagRest is how long a follower at least sends readers away.
+const lagRest = 2 * time.Second
+
+// switches remember, by shard, since when it has been lagging.
+type switches struct {
+	mu sync.Mutex
+	on map[uint32]time.Time // those that are
+}
+
+// set turns a shard's switch on when it is too far behind, and off when it has
+// been on for a while and is below the restored share. It returns whether it is
+// on.
+func (s *switches) set(id uint32, now time.Time, tooFar func(share float64) bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since, on := s.on[id]
+	switch {
+	case !on && tooFar(1):
+		s.on[id] = now
+		return true
+	case on && now.Sub(since) >= lagRest && !tooFar(restored):
+		delete(s.on, id)
+		return false
+	}
+	return on
 }
 
 // followerLags reports whether a follower of this leader is unheard for a

@@ -195,7 +195,7 @@ func (a *API) partitionMetadata(req *Request, p int32, s replica, alive map[int3
 func (a *API) behind(s replica, st shard.Status) []int32 {
 	now := time.Now()
 	if st.Role != shard.Leader {
-		if a.lagging(st, now) || a.cutOff(st, now) {
+		if a.lagging(s, st, now) || a.cutOff(st, now) {
 			return []int32{a.Config.NodeID}
 		}
 		return nil
