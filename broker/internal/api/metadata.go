@@ -180,9 +180,13 @@ func (a *API) partitionMetadata(req *Request, p int32, s replica, alive map[int3
 			rp.ISR = append(rp.ISR, id)
 		}
 	}
+	leader := st.Leader
+	if leader < 0 && a.cutOff(st, time.Now()) {
+		leader = st.Heard // as a client finds out; to leave it here, where there is nothing to be had, would be worse
+	}
 	switch {
-	case st.Leader >= 0 && alive[st.Leader]:
-		rp.Leader, rp.LeaderEpoch = st.Leader, st.Epoch
+	case leader >= 0 && alive[leader]:
+		rp.Leader, rp.LeaderEpoch = leader, st.Epoch
 	default:
 		rp.Leader, rp.LeaderEpoch = -1, st.Epoch
 		rp.ErrorCode = a.code(req, kerr.LeaderNotAvailable)

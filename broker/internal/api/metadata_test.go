@@ -49,6 +49,11 @@ func TestMetadataPartitions(t *testing.T) {
 		{"follower", asFollower, nil, Normal, partitionState{0, 2, 5, all, nil}},
 		{"leader unknown", shard.Status{Leader: -1, Epoch: 5}, nil, Normal, partitionState{5, -1, 5, all, nil}},
 		{"leader dead", asFollower, func(n *node) { n.cluster.brokers[1].Alive = false }, Normal, partitionState{5, -1, 5, []int32{1, 3}, []int32{2}}},
+		{"cut off", asFollower, func(n *node) {
+			n.shard.st.Leader, n.shard.st.Heard = -1, 2
+			n.shard.st.LastContact = time.Now().Add(-time.Hour)
+		}, Normal, partitionState{0, 2, 5, []int32{2, 3}, nil}},
+		{"no leader yet", asFollower, func(n *node) { n.shard.st.Leader, n.shard.st.Heard = -1, 2 }, Normal, partitionState{5, -1, 5, []int32{1, 2, 3}, nil}},
 		{"another dead", asFollower, func(n *node) { n.cluster.brokers[2].Alive = false }, Normal, partitionState{0, 2, 5, []int32{1, 2}, []int32{3}}},
 		{"another not registered", asFollower, func(n *node) { n.cluster.brokers = n.cluster.brokers[:2] }, Normal, partitionState{0, 2, 5, []int32{1, 2}, []int32{3}}},
 		{"a follower lags", asLeader, func(n *node) { n.shard.followers[1].LagSince = time.Unix(1, 0) }, Normal, partitionState{0, 1, 5, []int32{1, 2}, nil}},

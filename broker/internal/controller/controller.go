@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -67,16 +68,30 @@ func (c *Controller) Topics() []*Topic {
 // Deleted reports whether a topic is known to have been deleted.
 func (c *Controller) Deleted(id partition.TopicID) bool { return c.Machine.now.Load().Deleted[id] }
 
-// Brokers returns all registered brokers, ascending by id.
+// Brokers returns all registered brokers, ascending by id. A node that hears
+// no majority of them has most likely been cut off itself: it calls nobody
+// dead, so that its clients learn of the others from it and go to them.
 func (c *Controller) Brokers() []Broker {
 	s := c.Machine.now.Load()
-	all := make([]Broker, 0, len(s.Brokers))
-	for _, b := range s.Brokers {
-		b.Alive = b.ID == c.Self.ID || time.Since(c.Mux.Contact(b.ID)) < c.Config.Lease
-		all = append(all, b)
-	}
-	slices.SortFunc(all, func(a, b Broker) int { return int(a.ID) - int(b.ID) })
+	all := slices.SortedFunc(maps.Values(s.Brokers), func(a, b Broker) int { return int(a.ID) - int(b.ID) })
+	judge(all, func(id int32) bool { return id == c.Self.ID || time.Since(c.Mux.Contact(id)) < c.Config.Lease })
 	return all
+}
+
+// judge sets Alive of each broker by whether it is heard.
+func judge(all []Broker, heard func(id int32) bool) {
+	alive := 0
+	for i := range all {
+		if all[i].Alive = heard(all[i].ID); all[i].Alive {
+			alive++
+		}
+	}
+	if alive > len(all)/2 {
+		return
+	}
+	for i := range all {
+		all[i].Alive = true
+	}
 }
 
 // ClusterID is stable for the cluster's life; "" until known.

@@ -15,10 +15,11 @@ import (
 func (s *Shard) Status() Status {
 	r := s.raft()
 	if r == nil {
-		return Status{Leader: -1}
+		return Status{Leader: -1, Heard: -1}
 	}
 	st := Status{Leader: -1, Applied: r.AppliedIndex(), Last: r.LastIndex(), Commit: r.CommitIndex()}
 	view := s.transport().Leader()
+	st.Heard = view.Node
 	term := r.CurrentTerm()
 	st.Epoch = int32(term)
 	o := s.office.Load()

@@ -41,6 +41,7 @@ type Status struct {
 	Role        Role
 	Ready       bool      // leader: every earlier entry is applied, it accepts writes and its high watermark is true
 	Leader      int32     // node id; -1 unknown
+	Heard       int32     // who led when a leader was last heard of; -1 none ever
 	Epoch       int32     // Raft term = leader epoch
 	LastContact time.Time // follower: leader last heard; leader: quorum last heard
 	Commit      uint64    // newest commit index known (follower: as the leader said)
