@@ -55,8 +55,8 @@ func (w *watcher) stop() {
 	w.wg.Wait()
 }
 
-// look asks one node. Only replicas of shards that are ready are believed: while a node reads its log, its numbers grow
-// from nothing.
+// look asks one node. A shard is believed when it has an epoch (without one it has yet to read its log, and its numbers grow
+// from nothing), and a leader only when it is ready: before, it does not know how much of its log is committed.
 func (w *watcher) look(ctx context.Context, c *cluster.Cluster, node int, cells []*Cell) {
 	ctx, cancel := context.WithTimeout(ctx, watchEvery)
 	defer cancel()
@@ -65,12 +65,12 @@ func (w *watcher) look(ctx context.Context, c *cluster.Cluster, node int, cells 
 	if err != nil {
 		return // it is down, or cut off, or slow: the faults say so
 	}
-	ready := map[int]bool{}
+	believed := map[int]bool{}
 	for _, sh := range status.Shards {
-		ready[sh.Shard] = sh.Ready
+		believed[sh.Shard] = sh.Epoch > 0 && (sh.Ready || sh.Role != "leader")
 	}
 	for _, r := range status.Replicas {
-		if !ready[r.Shard] {
+		if !believed[r.Shard] {
 			continue
 		}
 		key := replicaKey{node, r.Topic, r.Partition}
