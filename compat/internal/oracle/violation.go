@@ -53,11 +53,13 @@ func (v Violation) say(format string, args ...any) Violation {
 // String is one line for a person.
 func (v Violation) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "oracle %d, %s: %s-%d offset", v.Oracle, v.Rule, v.Topic, v.Partition)
-	if v.To > v.Offset+1 {
-		fmt.Fprintf(&b, "s %d to %d", v.Offset, v.To-1)
-	} else {
-		fmt.Fprintf(&b, " %d", v.Offset)
+	fmt.Fprintf(&b, "oracle %d, %s:", v.Oracle, v.Rule)
+	switch {
+	case v.Topic == "": // of a client as a whole
+	case v.To > v.Offset+1:
+		fmt.Fprintf(&b, " %s-%d offsets %d to %d", v.Topic, v.Partition, v.Offset, v.To-1)
+	default:
+		fmt.Fprintf(&b, " %s-%d offset %d", v.Topic, v.Partition, v.Offset)
 	}
 	var who []string
 	if v.Handle != "" {
@@ -76,7 +78,7 @@ func (v Violation) String() string {
 	if v.AckedAt != 0 {
 		fmt.Fprintf(&b, "; acknowledged to %s as its record %d", v.AckedBy, v.AckedN)
 		if v.At != 0 {
-			fmt.Fprintf(&b, " %v %s", time.Duration(abs(v.At-v.AckedAt)).Round(time.Millisecond), beforeOrAfter(v.AckedAt, v.At))
+			fmt.Fprintf(&b, " %v %s", time.Duration(abs(v.At-v.AckedAt)).Round(100*time.Microsecond), beforeOrAfter(v.AckedAt, v.At))
 		}
 	}
 	return b.String()
