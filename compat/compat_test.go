@@ -15,6 +15,7 @@ import (
 	"lockstep/compat/internal/cluster"
 	"lockstep/compat/internal/history"
 	"lockstep/compat/internal/report"
+	"lockstep/compat/internal/report/page"
 	"lockstep/compat/internal/scenario"
 	"lockstep/compat/internal/scenarios"
 )
@@ -69,8 +70,13 @@ func TestCompat(t *testing.T) {
 		if err := results.Write(out); err != nil {
 			t.Error(err)
 		}
+		lies, err := page.Write(out, nil)
+		if err != nil {
+			t.Errorf("the page of the report: %v", err)
+			lies = out
+		}
 		term.Matrix(results)
-		term.Summary(results, time.Since(start), out)
+		term.Summary(results, time.Since(start), lies)
 	})
 	runAll(ctx, t, suite, s)
 	if len(results.Cells) == 0 {

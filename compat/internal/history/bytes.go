@@ -56,6 +56,14 @@ func (b Bytes) Len() int {
 // Whole gives the bytes themselves; ok is false when only a digest was kept. It is nil for null.
 func (b Bytes) Whole() (p []byte, ok bool) { return b.whole, b.length == 0 }
 
+// Head is the beginning of the bytes that is kept even where only a digest is.
+func (b Bytes) Head() []byte {
+	if b.length > 0 {
+		return b.head
+	}
+	return b.whole
+}
+
 // Equal tells whether both stand for the same bytes, null being equal only to null.
 func (b Bytes) Equal(o Bytes) bool {
 	return b.set == o.set && b.length == o.length && b.sum == o.sum && bytes.Equal(b.whole, o.whole)
