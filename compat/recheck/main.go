@@ -1,9 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+
+	"lockstep/compat/internal/oracle"
+	"lockstep/compat/internal/report/page"
 )
 
 func main() {
@@ -16,9 +21,31 @@ func main() {
 		fmt.Fprintln(os.Stderr, "recheck:", err)
 		os.Exit(2)
 	}
-	if !show(os.Stdout, cells) {
+	good := show(os.Stdout, cells)
+	if err := writePage(os.Args[1], cells); err != nil {
+		fmt.Fprintln(os.Stderr, "recheck:", err)
+		os.Exit(2)
+	}
+	if !good {
 		os.Exit(1)
 	}
+}
+
+// writePage makes the run's report.html anew, with the violations found now. A run that was cut off before it wrote its
+// results has none.
+func writePage(dir string, cells []*cell) error {
+	found := map[string][]oracle.Violation{}
+	for _, c := range cells {
+		found[c.name] = c.violations
+	}
+	path, err := page.Write(dir, found)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		fmt.Println("report:", path)
+	}
+	return err
 }
 
 // mostShown is how many violations of a cell are printed.

@@ -63,7 +63,7 @@ func newHead(r *report.Results) head {
 		records, bytes = records+c.Records, bytes+c.Bytes
 		leader, follower = leader+c.Served.Leader, follower+c.Served.Follower
 	}
-	h.Sums = fmt.Sprintf("%s records (%s) checked byte for byte; leaders served %s of them, followers %s.",
+	h.Sums = fmt.Sprintf("%s records (%s) checked byte for byte. Brokers counted %s records served by leaders and %s by followers.",
 		thousands(records), size(bytes), thousands(leader), thousands(follower))
 	add := func(name, value string) {
 		if value != "" {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"lockstep/compat/internal/history"
 	"lockstep/compat/internal/oracle"
 	"lockstep/compat/internal/report"
 	"lockstep/compat/internal/report/timeline"
@@ -92,7 +93,7 @@ func build(r *report.Results, dir string, found map[string][]oracle.Violation) (
 			vs := found[c.Name()]
 			if d := digests[c.Name()]; d != nil {
 				if vs == nil {
-					vs = oracle.Judge(d.Events)
+					vs = oracle.Judge(judged(d.Events))
 				}
 				c.Cards, c.MoreCards = cards(vs, d, logs, c.Reproduce)
 			}
@@ -100,6 +101,14 @@ func build(r *report.Results, dir string, found map[string][]oracle.Violation) (
 		}
 	}
 	return m, nil
+}
+
+// judged is the part of a cell's history that oracles look at: without the verdict that ended it.
+func judged(events []history.Event) []history.Event {
+	if n := len(events); n > 0 && events[n-1].Kind == history.Verdict {
+		return events[:n-1]
+	}
+	return events
 }
 
 // digest reads the history; a run that was killed has no end of it, and is shown all the same.
