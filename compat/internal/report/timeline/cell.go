@@ -155,12 +155,13 @@ func (s *svg) throughput(sc scale, tracks []*Track, y float64) float64 {
 	perBin := float64(bins) / (float64(sc.to-sc.from) / 1e9)
 	nAcks, _ := sc.counts(acks, nil)
 	nReads, _ := sc.counts(reads, nil)
-	most := max(largest(nAcks), largest(nReads))
-	if most == 0 {
+	peak := max(largest(nAcks), largest(nReads))
+	if peak == 0 {
 		return y
 	}
+	most := max(full(nAcks), full(nReads))
 	s.text("lab", gutter-8, y+12, "records/s")
-	s.text("lab sub", gutter-8, y+25, fmt.Sprintf("at most %.0f", float64(most)*perBin))
+	s.text("lab sub", gutter-8, y+25, fmt.Sprintf("at most %.0f", float64(peak)*perBin))
 	s.smooth("t-acks", nAcks, y+high-2, high-6, most)
 	s.smooth("t-reads", nReads, y+high-2, high-6, most)
 	return y + high
@@ -172,7 +173,7 @@ func (s *svg) smooth(class string, n []int64, base, high float64, most int64) {
 	}
 	s.printf(`<path class="%s" d="M`, class)
 	for i, v := range n {
-		s.printf("%s %s ", num(gutter+(float64(i)+0.5)*barWide), num(base-high*float64(v)/float64(most)))
+		s.printf("%s %s ", num(gutter+(float64(i)+0.5)*barWide), num(base-high*min(float64(v)/float64(most), 1)))
 	}
 	s.printf(`"/>`)
 }

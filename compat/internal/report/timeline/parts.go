@@ -25,10 +25,10 @@ func (s *svg) faults(sc scale, fs []*Fault, y float64) float64 {
 		}
 		// The name stands in its bar, else behind it, and at the right edge before it.
 		name, wide := f.Name, float64(len(f.Name))*5.6
-		at, class := from+4, "fname"
+		at, class := from+9, "fname"
 		ends[row] = to
-		if wide > to-from-6 {
-			at = to + 8
+		if wide > to-from-11 {
+			at = max(to, sc.x(f.Gone)) + 9
 			ends[row] = at + wide
 			if at+wide > right {
 				at, class = from-6, "fname end"
@@ -82,7 +82,7 @@ func (f *Fault) tell(sc scale) string {
 func (s *svg) axis(sc scale, top, y float64) float64 {
 	for _, t := range sc.ticks() {
 		x := sc.x(sc.from + int64(t*1e9))
-		s.line("grid", x, top, x, y)
+		fmt.Fprintf(&s.under, `<line class="grid" x1="%[1]s" y1="%[2]s" x2="%[1]s" y2="%[3]s"/>`, num(x), num(top), num(y))
 		s.text("tick", x, y+13, fmt.Sprintf("%g", float64(int64(t*1000+0.5))/1000))
 	}
 	s.text("lab", gutter-8, y+13, "seconds")

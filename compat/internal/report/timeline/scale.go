@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -75,6 +76,23 @@ func compact(ns []int64, none int64) string {
 		}
 	}
 	return b.String()
+}
+
+// full is the count that fills a lane: well above what is usual, so that one burst does not flatten all else. Bursts
+// are drawn as high as the lane.
+func full(ns []int64) int64 {
+	var some []int64
+	for _, n := range ns {
+		if n > 0 {
+			some = append(some, n)
+		}
+	}
+	if len(some) == 0 {
+		return 1
+	}
+	slices.Sort(some)
+	usual := some[len(some)/2]
+	return min(3*usual, some[len(some)-1])
 }
 
 func largest(ns []int64) int64 {

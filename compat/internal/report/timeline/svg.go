@@ -9,7 +9,10 @@ import (
 )
 
 // svg writes elements. Text of any origin goes through esc; numbers are rounded to a tenth.
-type svg struct{ b strings.Builder }
+type svg struct {
+	b     strings.Builder
+	under strings.Builder // what lies beneath all of b
+}
 
 func esc(s string) string {
 	return template.HTMLEscapeString(strings.Map(func(r rune) rune {
@@ -40,10 +43,6 @@ func (s *svg) text(class string, x, y float64, text string) {
 	s.printf(`<text class="%s" x="%s" y="%s">%s</text>`, class, num(x), num(y), esc(text))
 }
 
-func (s *svg) line(class string, x1, y1, x2, y2 float64) {
-	s.printf(`<line class="%s" x1="%s" y1="%s" x2="%s" y2="%s"/>`, class, num(x1), num(y1), num(x2), num(y2))
-}
-
 // mark is a small triangle, pointing down (a fault bites) or up (it is gone).
 func (s *svg) mark(class string, x, y float64, down bool, title string) {
 	d := -1.0
@@ -56,14 +55,14 @@ func (s *svg) mark(class string, x, y float64, down bool, title string) {
 // bars draws counts, each bin as high as it is to the most, up from base or (grow negative) down from it, and brings the
 // numbers along for whoever points at it.
 func (s *svg) bars(class, name string, n, top []int64, base, grow float64) {
-	most := float64(max(largest(n), 1))
+	most := float64(full(n))
 	s.printf(`<path class="%s" data-n="%s" data-v="%s" data-o="%s" d="`, class, esc(name), compact(n, 0), compact(top, -1))
 	for i := 0; i < len(n); i++ {
 		if n[i] == 0 {
 			continue
 		}
 		// The square root keeps a single record visible beside a batch of hundreds.
-		h := math.Sqrt(float64(n[i])/most) * grow
+		h := math.Sqrt(min(float64(n[i])/most, 1)) * grow
 		s.printf("M%s %sv%sh3.4v%sz", num(gutter+float64(i)*barWide), num(base), num(-h), num(h))
 	}
 	s.printf(`"/>`)
@@ -94,5 +93,5 @@ func (s *svg) open(height float64, sc scale, label string) string {
 
 // done closes the picture, which needed so much height.
 func (s *svg) done(height float64, sc scale, label string) template.HTML {
-	return template.HTML(s.open(height, sc, label) + s.b.String() + "</svg>") //nolint:gosec // all text went through esc
+	return template.HTML(s.open(height, sc, label) + s.under.String() + s.b.String() + "</svg>") //nolint:gosec // all text went through esc
 }
