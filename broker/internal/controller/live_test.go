@@ -43,6 +43,7 @@ func running(t *testing.T, n int) map[int32]*Controller {
 		if err != nil {
 			t.Fatal(err)
 		}
+		shard.Serve(mux, func(uint32) *shard.Shard { return s })
 		c := New(Options{
 			Self: Broker{ID: id, Client: Endpoint{"localhost", 9091 + id}}, Config: config.Default(), Machine: machine, Shard: s, Mux: mux, Nodes: n, Log: log,
 		})

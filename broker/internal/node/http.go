@@ -60,6 +60,12 @@ func (n *Node) notReady() string {
 	for _, s := range n.shards {
 		st := s.Status()
 		switch {
+		case s.Failed() != nil:
+			return fmt.Sprintf("shard %d has stopped: %v", s.ID(), s.Failed())
+		case st.Waiting:
+			return fmt.Sprintf("shard %d is empty and waits until all other nodes have told what they have of it", s.ID())
+		case st.Rebuilding:
+			return fmt.Sprintf("shard %d is being rebuilt from the other nodes", s.ID())
 		case st.Leader < 0:
 			return fmt.Sprintf("shard %d has no leader that this node hears", s.ID())
 		case st.Role == shard.Leader && !st.Ready:

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -165,8 +164,7 @@ func (n *Node) openAPI(meta *controller.Machine, groupMachines []*group.Machine)
 	n.mux.Handle(serviceKafka, func(ctx context.Context, _ int32, req []byte) ([]byte, error) {
 		return n.server.Dispatch(ctx, req)
 	})
-	n.mux.Handle(shard.ServiceReadIndex, n.serveReadIndex)
-	n.mux.Handle(shard.ServiceLeaderLost, n.serveLeaderLost)
+	shard.Serve(n.mux, n.shard)
 	return n.server.Listen()
 }
 
@@ -174,18 +172,11 @@ func (n *Node) forward(ctx context.Context, node int32, request []byte) ([]byte,
 	return n.mux.Call(ctx, node, serviceKafka, request)
 }
 
-func (n *Node) serveReadIndex(ctx context.Context, _ int32, req []byte) ([]byte, error) {
-	if len(req) != 4 || binary.BigEndian.Uint32(req) >= uint32(len(n.shards)) {
-		return nil, fmt.Errorf("no such shard here")
+func (n *Node) shard(id uint32) *shard.Shard {
+	if id >= uint32(len(n.shards)) {
+		return nil
 	}
-	return n.shards[binary.BigEndian.Uint32(req)].LocalReadIndex(ctx)
-}
-
-func (n *Node) serveLeaderLost(_ context.Context, _ int32, req []byte) ([]byte, error) {
-	if len(req) != 8 || binary.BigEndian.Uint32(req) >= uint32(len(n.shards)) {
-		return nil, fmt.Errorf("no such shard here")
-	}
-	return n.shards[binary.BigEndian.Uint32(req)].LeaderLost(int32(binary.BigEndian.Uint32(req[4:]))), nil
+	return n.shards[id]
 }
 
 // advertised is the address that clients are told.

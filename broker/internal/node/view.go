@@ -23,6 +23,7 @@ type shardView struct {
 	Shard         uint32         `json:"shard"`
 	Role          string         `json:"role"`
 	Ready         bool           `json:"ready"`
+	Rebuilding    bool           `json:"rebuilding,omitempty"` // emptied: gets what the others have, and does not vote yet
 	Leader        int32          `json:"leader"`
 	Epoch         int32          `json:"epoch"`
 	CommitIndex   uint64         `json:"commit_index"`
@@ -122,7 +123,7 @@ func viewShard(s *shard.Shard, st shard.Status, followers []shard.Progress) shar
 	disk := s.Storage()
 	v := shardView{
 		FirstIndex: disk.FirstIndex, SnapshotIndex: disk.SnapshotIndex, Segments: disk.Segments, LogBytes: disk.LogBytes, DiskBytes: disk.DiskBytes,
-		Shard: s.ID(), Role: st.Role.String(), Ready: st.Ready, Leader: st.Leader, Epoch: st.Epoch,
+		Shard: s.ID(), Role: st.Role.String(), Ready: st.Ready, Rebuilding: st.Waiting || st.Rebuilding, Leader: st.Leader, Epoch: st.Epoch,
 		CommitIndex: st.Commit, AppliedIndex: st.Applied, LastIndex: st.Last, LastContactMS: millisSince(st.LastContact),
 		LagEntries: st.LagEntries, LagSeconds: secondsSince(st.LagSince),
 	}

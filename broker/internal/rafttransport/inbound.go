@@ -15,7 +15,10 @@ const (
 	queueBytes = 64 << 20
 )
 
-var errBusy = errors.New("shard is busy")
+var (
+	errBusy    = errors.New("shard is busy")
+	errNoVotes = errors.New("this replica takes no part in elections: it is being rebuilt")
+)
 
 // inbound is a request on its way through a shard's Raft.
 type inbound struct {
@@ -45,6 +48,9 @@ func (in *inbound) reply(resp any, err error) {
 
 // deliver queues a request for Raft; it never blocks. An error is the answer.
 func (t *ShardTransport) deliver(in *inbound) error {
+	if t.noVotes.Load() && (in.typ == typeVote || in.typ == typePreVote) {
+		return fmt.Errorf("shard %d: %w", t.id, errNoVotes)
+	}
 	if in.append != nil {
 		t.leader.observe(in.from.peer.id, in.append)
 	}

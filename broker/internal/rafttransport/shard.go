@@ -27,6 +27,8 @@ type ShardTransport struct {
 	inBytes     atomic.Int64 // of the requests in waiting
 	inMu        sync.Mutex   // held while putting into consumer and waiting
 
+	noVotes atomic.Bool // see SetVoting
+
 	closed    chan struct{}
 	closeOnce sync.Once
 }
@@ -67,6 +69,10 @@ func (t *ShardTransport) isClosed() bool {
 		return false
 	}
 }
+
+// SetVoting says whether this replica takes part in elections, as it does at
+// first. While it does not, it neither gets votes nor gives any.
+func (t *ShardTransport) SetVoting(on bool) { t.noVotes.Store(!on) }
 
 // Consumer implements raft.Transport.
 func (t *ShardTransport) Consumer() <-chan raft.RPC { return t.consumer }
@@ -218,11 +224,17 @@ func (t *ShardTransport) request(target raft.ServerAddress, typ frameType, frame
 
 // RequestVote implements raft.Transport.
 func (t *ShardTransport) RequestVote(_ raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	if t.noVotes.Load() {
+		return errNoVotes
+	}
 	return t.request(target, typeVote, encodeVote(args), resp)
 }
 
 // RequestPreVote implements raft.WithPreVote.
 func (t *ShardTransport) RequestPreVote(_ raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	if t.noVotes.Load() {
+		return errNoVotes
+	}
 	return t.request(target, typePreVote, encodePreVote(args), resp)
 }
 

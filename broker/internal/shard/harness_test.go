@@ -3,7 +3,6 @@ package shard
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"net"
@@ -16,6 +15,7 @@ import (
 	"lockstep/broker/internal/partition"
 	"lockstep/broker/internal/rafttransport"
 	"lockstep/broker/internal/recordbatch"
+	"lockstep/broker/internal/vfs"
 )
 
 var key = partition.Key{Topic: partition.TopicID{7}, Partition: 3}
@@ -64,6 +64,9 @@ type cluster struct {
 	addrs map[int32]string
 
 	segmentBytes int64
+	fs           map[int32]vfs.FS                                         // of nodes whose disk is not the real one
+	dial         func(ctx context.Context, addr string) (net.Conn, error) // nil: as usual
+	mayFail      map[int32]chan error                                     // of nodes that may: why they did
 
 	mu    sync.Mutex // guards nodes
 	nodes map[int32]*member
@@ -78,7 +81,7 @@ func newCluster(t *testing.T, n int) *cluster {
 // newClusterOf starts nodes with segments of the given size.
 func newClusterOf(t *testing.T, n int, segmentBytes int64) *cluster {
 	t.Helper()
-	c := &cluster{t: t, segmentBytes: segmentBytes, dirs: map[int32]string{}, addrs: map[int32]string{}, nodes: map[int32]*member{}}
+	c := &cluster{t: t, segmentBytes: segmentBytes, fs: map[int32]vfs.FS{}, mayFail: map[int32]chan error{}, dirs: map[int32]string{}, addrs: map[int32]string{}, nodes: map[int32]*member{}}
 	listeners := map[int32]net.Listener{}
 	for id := int32(1); id <= int32(n); id++ {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -120,8 +123,14 @@ func (c *cluster) open(id int32, mux *rafttransport.Mux, machine *toy) *Shard {
 	}
 	s, err := Open(Options{
 		ID: 5, Node: id, Replicas: replicas, Dir: c.dirs[id], Mux: mux, Machines: map[byte]Machine{toyKind: machine}, Log: log,
-		SegmentBytes: c.segmentBytes,
-		Fatal:        func(err error) { c.t.Errorf("node %d: %v", id, err) },
+		SegmentBytes: c.segmentBytes, FS: c.fs[id], Sync: c.fs[id] != nil,
+		Fatal: func(err error) {
+			if why := c.mayFail[id]; why != nil {
+				why <- err
+				return
+			}
+			c.t.Errorf("node %d: %v", id, err)
+		},
 	})
 	if err != nil {
 		c.t.Fatal(err)
@@ -138,17 +147,14 @@ func (c *cluster) start(id int32, l net.Listener) *member {
 			c.t.Fatal(err)
 		}
 	}
-	mux := rafttransport.New(rafttransport.Config{LocalID: id, Listener: l, Peers: c.addrs})
+	mux := rafttransport.New(rafttransport.Config{LocalID: id, Listener: l, Peers: c.addrs, Dial: c.dial})
 	m := &member{toy: &toy{}}
 	m.Shard = c.open(id, mux, m.toy)
-	mux.Handle(ServiceReadIndex, func(ctx context.Context, _ int32, req []byte) ([]byte, error) {
-		if len(req) != 4 || binary.BigEndian.Uint32(req) != 5 {
-			return nil, fmt.Errorf("no such shard")
+	Serve(mux, func(id uint32) *Shard {
+		if id != 5 {
+			return nil
 		}
-		return m.LocalReadIndex(ctx)
-	})
-	mux.Handle(ServiceLeaderLost, func(_ context.Context, _ int32, req []byte) ([]byte, error) {
-		return m.LeaderLost(int32(binary.BigEndian.Uint32(req[4:]))), nil
+		return m.Shard
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	under, cancelUnder := context.WithCancel(context.Background())
@@ -161,7 +167,7 @@ func (c *cluster) start(id int32, l net.Listener) *member {
 	})
 	go func() {
 		defer close(done)
-		if err := m.Run(ctx); err != nil {
+		if err := m.Run(ctx); err != nil && m.Failed() == nil {
 			c.t.Errorf("node %d: %v", id, err)
 		}
 	}()

@@ -127,6 +127,9 @@ func (s *Shard) inStep(node int32) bool {
 
 // Transfer hands leadership to node; it fails unless this node leads.
 func (s *Shard) Transfer(node int32) error {
+	if s.raft() == nil {
+		return raft.ErrNotLeader
+	}
 	return s.transfer(node).Error()
 }
 
@@ -136,7 +139,7 @@ func (s *Shard) transfer(node int32) raft.Future {
 
 // StepDown hands leadership to any other replica, if this node has it.
 func (s *Shard) StepDown() {
-	if s.raft().State() == raft.Leader && len(s.replicas) > 1 {
+	if s.raft() != nil && s.raft().State() == raft.Leader && len(s.replicas) > 1 {
 		if err := s.raft().LeadershipTransfer().Error(); err != nil {
 			s.log.Debug("step down", "error", err)
 		}

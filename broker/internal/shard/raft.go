@@ -1,8 +1,7 @@
 package shard
 
 import (
-	"errors"
-	"fmt"
+	"context"
 	"io"
 	"log/slog"
 	"math"
@@ -11,8 +10,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
-
-	"lockstep/broker/internal/shardlog"
 )
 
 // Raft's timers. A leader's silence is taken for its death after one to two
@@ -45,31 +42,27 @@ func (s *Shard) config() *raft.Config {
 	return c
 }
 
-// startRaft starts a life of Raft on the log, and forms the group if the log
-// is new. Every node forms it with the same members, so that it does not
-// matter which one is first.
-func (s *Shard) startRaft() (*raft.Raft, error) {
-	c := s.config()
-	t := s.transport()
+// startRaft starts a life of Raft on the log. A replica without data first finds
+// its place (join.go).
+func (s *Shard) startRaft(ctx context.Context) (*raft.Raft, error) {
 	exists, err := raft.HasExistingState(s.logStore, s.logStore, s.snapshots)
 	if err != nil {
 		return nil, err
 	}
+	forms, t := false, s.transport()
 	if !exists {
-		var members raft.Configuration
-		for _, node := range s.replicas {
-			id := serverID(node)
-			members.Servers = append(members.Servers, raft.Server{ID: id, Address: raft.ServerAddress(id)})
-		}
-		if err := raft.BootstrapCluster(c, s.logStore, s.logStore, s.snapshots, t, members); err != nil {
+		t.SetVoting(false) // what comes now must not wait for Raft and get a vote then
+		if forms, err = s.join(ctx); err != nil {
 			return nil, err
 		}
 	}
-	c.HeartbeatTimeout = s.firstTimeout(!exists)
+	c := s.config()
+	t.SetVoting(!s.rebuilding.Load())
+	c.HeartbeatTimeout = s.firstTimeout(forms)
 	c.ElectionTimeout = c.HeartbeatTimeout
 	s.brought = 0
 	s.logStore.HeadersOnly(true) // NewRaft looks at every entry above the snapshot
-	r, err := raft.NewRaft(c, fsm{s}, watchedLog{s.logStore, s.fail}, s.logStore, s.snapshots, t)
+	r, err := raft.NewRaft(c, fsm{s}, watchedLog{s.logStore, s}, watchedLog{s.logStore, s}, s.snapshots, t)
 	s.logStore.HeadersOnly(false)
 	if err != nil {
 		return nil, err
@@ -101,23 +94,4 @@ func (w raftLines) Write(p []byte) (int, error) {
 		w.log.Debug(text)
 	}
 	return len(p), nil
-}
-
-// watchedLog stops the node when the disk has failed: Raft itself would go on,
-// and be elected again and again by peers that do not know.
-type watchedLog struct {
-	*shardlog.Log
-	fail func(error)
-}
-
-// StoreLog implements raft.LogStore.
-func (l watchedLog) StoreLog(e *raft.Log) error { return l.StoreLogs([]*raft.Log{e}) }
-
-// StoreLogs implements raft.LogStore.
-func (l watchedLog) StoreLogs(entries []*raft.Log) error {
-	err := l.Log.StoreLogs(entries)
-	if errors.Is(err, shardlog.ErrFailed) {
-		l.fail(fmt.Errorf("the disk has failed; check it and start this node again: %w", err))
-	}
-	return err
 }

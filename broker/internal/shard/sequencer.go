@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -252,5 +253,5 @@ func proposeError(err error) error {
 		errors.Is(err, raft.ErrAbortedByRestore), errors.Is(err, errRefused):
 		return kerr.NotLeaderForPartition
 	}
-	return err
+	return fmt.Errorf("%w: %w", kerr.KafkaStorageError, err)
 }

@@ -20,6 +20,7 @@ import (
 	"lockstep/broker/internal/partition"
 	"lockstep/broker/internal/rafttransport"
 	"lockstep/broker/internal/shardlog"
+	"lockstep/broker/internal/vfs"
 )
 
 // segmentBytes is the usual size of the log's segments: what a new shard takes
@@ -44,6 +45,7 @@ type Options struct {
 	Log      *slog.Logger
 	// SegmentBytes is the size of the log's segments; 0: the usual.
 	SegmentBytes int64
+	FS           vfs.FS // nil: the operating system's
 	// Fatal is called when this replica cannot go on: its disk is broken, or
 	// the log holds what this version does not understand. The node must stop.
 	Fatal func(error)
@@ -82,8 +84,11 @@ type Shard struct {
 	// goroutine, and of recover.
 	brought, lastCommand uint64
 	snapshotDue          chan struct{}
-	spared               atomic.Uint64 // the newest snapshot's state needs no entry below
-	peerLost             chan struct{} // capacity 1: a peer's last connection has ended
+	failed               atomic.Pointer[error] // why this replica cannot go on
+	waiting              atomic.Bool           // for what the others have: this replica is empty
+	rebuilding           atomic.Bool           // must not vote yet
+	spared               atomic.Uint64         // the newest snapshot's state needs no entry below
+	peerLost             chan struct{}         // capacity 1: a peer's last connection has ended
 
 	office   atomic.Pointer[office] // nil unless this node leads and is ready
 	retake   chan struct{}          // the office was given up though this node may lead
@@ -107,13 +112,18 @@ func Open(o Options) (*Shard, error) {
 	}
 	var err error
 	s.logStore, err = shardlog.Open(shardlog.Options{
-		Dir: filepath.Join(o.Dir, strconv.Itoa(int(o.ID))), Sync: o.Sync, Logger: o.Log, SegmentBytes: o.SegmentBytes, CacheBytes: cacheBytes,
+		Dir: filepath.Join(o.Dir, strconv.Itoa(int(o.ID))), Sync: o.Sync, Logger: o.Log, SegmentBytes: o.SegmentBytes, CacheBytes: cacheBytes, FS: o.FS,
 		OnReset: func() { s.reset <- struct{}{} },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("shard %d: %w", o.ID, err)
 	}
 	s.set = partition.NewSet(s.logStore)
+	rebuilding, err := storedUint(s.logStore, keyRebuilding)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("shard %d: %w", o.ID, err), s.logStore.Close())
+	}
+	s.rebuilding.Store(rebuilding == 1)
 	if s.snapshots, err = shardlog.NewSnapshotStore(s.logStore); err == nil {
 		err = s.recover()
 	}
@@ -208,14 +218,17 @@ func (s *Shard) Run(ctx context.Context) error {
 
 // runRaft runs one life of Raft; again is true when the next has to follow.
 func (s *Shard) runRaft(ctx context.Context) (again bool, err error) {
-	r, err := s.startRaft()
+	r, err := s.startRaft(ctx)
 	if err != nil {
+		if ctx.Err() != nil {
+			return false, nil
+		}
 		return false, fmt.Errorf("shard %d: start Raft: %w", s.id, err)
 	}
 	living, cancel := context.WithCancel(context.WithoutCancel(ctx)) // until Raft has answered all it will
 	defer cancel()
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){s.lead, s.sequence, s.land, s.balance, s.monitor, s.snapshot, s.succeed, s.endFirstTimeout} {
+	for _, loop := range []func(context.Context){s.lead, s.sequence, s.land, s.balance, s.monitor, s.snapshot, s.succeed, s.endFirstTimeout, s.rebuild} {
 		loops.Go(func() { loop(living) })
 	}
 	select {

@@ -15,9 +15,9 @@ import (
 func (s *Shard) Status() Status {
 	r := s.raft()
 	if r == nil {
-		return Status{Leader: -1, Heard: -1}
+		return Status{Leader: -1, Heard: -1, Waiting: s.waiting.Load(), Rebuilding: s.rebuilding.Load()}
 	}
-	st := Status{Leader: -1, Applied: r.AppliedIndex(), Last: r.LastIndex(), Commit: r.CommitIndex()}
+	st := Status{Leader: -1, Rebuilding: s.rebuilding.Load(), Applied: r.AppliedIndex(), Last: r.LastIndex(), Commit: r.CommitIndex()}
 	view := s.transport().Leader()
 	st.Heard = view.Node
 	term := r.CurrentTerm()

@@ -82,7 +82,7 @@ func (s *Shard) succeed(ctx context.Context) {
 			return
 		case <-s.peerLost:
 		}
-		if leader := s.Status().Leader; leader >= 0 && leader != s.node {
+		if leader := s.Status().Leader; !s.rebuilding.Load() && leader >= 0 && leader != s.node {
 			s.succeedTo(ctx, leader)
 		}
 	}
@@ -157,7 +157,7 @@ func (s *Shard) askOthers(ctx context.Context, leader int32) []claim {
 
 // LeaderLost answers another replica's question about leader.
 func (s *Shard) LeaderLost(leader int32) []byte {
-	if s.raft() == nil {
+	if s.raft() == nil || s.rebuilding.Load() {
 		return claim{}.encode()
 	}
 	return s.claim(leader).encode()

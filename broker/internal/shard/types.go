@@ -43,6 +43,8 @@ type Status struct {
 	Leader      int32     // node id; -1 unknown
 	Heard       int32     // who led when a leader was last heard of; -1 none ever
 	Epoch       int32     // Raft term = leader epoch
+	Waiting     bool      // this replica is empty and waits until all others have told what they have
+	Rebuilding  bool      // this replica was empty: it gets what the others have, and does not vote yet
 	LastContact time.Time // follower: leader last heard; leader: quorum last heard
 	Commit      uint64    // newest commit index known (follower: as the leader said)
 	Applied     uint64
