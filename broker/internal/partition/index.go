@@ -23,8 +23,8 @@ import (
 //
 // Integers are big-endian; position is that of the reference's first run in
 // the file, index that run's entry, bytes what the batches of all its runs take.
-// An index holds the runs of its own segment only, and only those that were
-// accepted. The index only repeats what the segment says: without it, or if
+// An index holds all runs of its own segment that were accepted, also those that
+// nobody can read any more, and no others. The index only repeats what the segment says: without it, or if
 // it is damaged, it is made again from the log.
 const (
 	sidecarName  = "index"
@@ -97,7 +97,7 @@ func (s *Set) finish(next uint64) {
 func (p *Partition) replaceRuns(ref sealedRuns, next uint64, keep bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if keep {
+	if keep && ref.end > p.logStart.Load() {
 		p.sealed = append(p.sealed, ref)
 	}
 	p.runs = append([]run(nil), p.runs[runsBelow(p.runs, next):]...)
@@ -114,7 +114,7 @@ func encodeIndex(f finished) ([]byte, map[Key]sealedRuns) {
 	keys := make([]Key, 0, len(f.parts))
 	total := 0
 	for k, p := range f.parts {
-		if n := runsBelow(p.runs, f.next); n > 0 { // others are below the log start by now
+		if n := runsBelow(p.runs, f.next); n > 0 {
 			keys, runs[k] = append(keys, k), p.runs[:n]
 			total += n
 		}

@@ -60,7 +60,7 @@ func (s *Set) loadIndex(segment uint64, ends map[Key]int64) bool {
 		if p == nil {
 			continue // deleted since
 		}
-		if end, known := ends[k]; known && ref.first > end {
+		if end, known := ends[k]; known && ref.first > end && ref.first > p.logStart.Load() {
 			continue // a segment before is missing: complete will say so
 		}
 		ends[k] = ref.end
@@ -88,14 +88,18 @@ func (s *Set) indexEntry(index, term uint64, payload []byte, ends map[Key]int64)
 	}
 	return b.runs(func(k Key, pos int, batches []byte) error {
 		p := s.Existing(k)
-		if p == nil || index < p.restored {
-			return nil // deleted since, or nobody can read it
+		if p == nil {
+			return nil // deleted since
+		}
+		if index < p.restored {
+			return nil // nobody can read it, and whether it was accepted may not be known
 		}
 		sum, err := summarise(batches)
 		if err != nil {
 			return fmt.Errorf("run of %s in entry %d: %w", k, index, err)
 		}
-		if end, known := ends[k]; known && sum.first != end || sum.next > p.hw.Load() {
+		end, known := ends[k]
+		if known = known && index > p.restored; known && sum.first != end || sum.next > p.hw.Load() {
 			return nil
 		}
 		ends[k] = sum.next

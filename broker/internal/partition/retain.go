@@ -17,7 +17,8 @@ func (p *Partition) Expired(before, keep int64) (int64, error) {
 	if p.restoring.Load() {
 		return 0, p.errRestoring()
 	}
-	e := expiry{before: before, limited: keep >= 0, excess: -keep}
+	start := p.logStart.Load()
+	e := expiry{start: start, before: before, limited: keep >= 0, excess: -keep}
 	for _, ref := range sealed {
 		e.excess += ref.bytes
 	}
@@ -32,13 +33,14 @@ func (p *Partition) Expired(before, keep int64) (int64, error) {
 		if err != nil {
 			return 0, fmt.Errorf("index of %s in segment %d: %w", p.key, ref.segment, err)
 		}
-		return max(p.logStart.Load(), e.first(old, ref.end)), nil
+		return max(start, e.first(old, ref.end)), nil
 	}
-	return max(p.logStart.Load(), e.first(runs, end)), nil
+	return max(start, e.first(runs, end)), nil
 }
 
 // expiry decides what goes, oldest first.
 type expiry struct {
+	start   int64 // what ends here or before is gone already
 	before  int64
 	limited bool
 	excess  int64 // bytes that are too much
@@ -55,8 +57,10 @@ func (e *expiry) takes(maxTS, bytes int64) bool {
 
 // first is the base of the first run that stays, or end.
 func (e *expiry) first(runs []run, end int64) int64 {
-	for _, r := range runs {
-		if !e.takes(r.maxTS, int64(r.size)) {
+	for i, r := range runs {
+		if i+1 < len(runs) && runs[i+1].base <= e.start {
+			e.excess -= int64(r.size)
+		} else if !e.takes(r.maxTS, int64(r.size)) {
 			return r.base
 		}
 	}

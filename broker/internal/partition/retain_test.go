@@ -60,8 +60,14 @@ func TestExpired(t *testing.T) {
 		}
 	}
 	d.set.AdvanceLogStart(keyA, 35)
-	if got, err := d.set.Partition(keyA).Expired(1000, -1); got != 35 || err != nil {
-		t.Errorf("behind the log start: %d, %v", got, err)
+	for _, c := range []struct{ before, keep, want int64 }{{1000, -1, 35}, {0, 7 * size, 35}, {0, 6 * size, 40}, {1 << 30, -1, 60}} {
+		if got, err := d.set.Partition(keyA).Expired(c.before, c.keep); got != c.want || err != nil {
+			t.Errorf("from 35, before %d, keep %d: %d, %v, want %d", c.before, c.keep, got, err, c.want)
+		}
+	}
+	d.set.AdvanceLogStart(keyA, 72) // past the one that protected
+	if got, err := d.set.Partition(keyA).Expired(1<<30, -1); got != 100 || err != nil {
+		t.Errorf("from 72: %d, %v", got, err)
 	}
 }
 
@@ -94,6 +100,10 @@ func TestLogStartFreesMemory(t *testing.T) {
 	for _, k := range []Key{keyA, keyB} {
 		d.set.AdvanceLogStart(k, d.set.Partition(k).HighWatermark())
 	}
+	if len(a.sealed)+len(b.sealed) > 0 {
+		t.Error("references to what nobody can read")
+	}
+	d.apply(1, part{Key{Topic: TopicID{3}}, batches(batch(0, 300, 0))}) // a segment of its own
 	for _, p := range []*Partition{a, b} {
 		if len(p.sealed)+cap(p.sealed)+len(p.runs)+cap(p.runs)+len(p.cache.runs) > 0 {
 			t.Errorf("%s: %d references, %d runs, %d cached stay", p.Key(), len(p.sealed), len(p.runs), len(p.cache.runs))

@@ -194,7 +194,9 @@ func (s *Set) expireProducers(clock int64) {
 }
 
 // AdvanceLogStart makes everything below offset unreadable; offset is capped
-// at the high watermark. It returns the new log start.
+// at the high watermark. It returns the new log start. Runs of a segment that has
+// no index yet stay in memory all the same: a state that is restored may be of
+// before this, and then needs an index with them.
 func (s *Set) AdvanceLogStart(k Key, offset int64) int64 {
 	p := s.Partition(k)
 	offset = min(offset, p.hw.Load())
@@ -205,13 +207,6 @@ func (s *Set) AdvanceLogStart(k Key, offset int64) int64 {
 	p.mu.Lock()
 	if n := len(p.sealed); n > 0 && p.sealed[0].end <= offset {
 		p.sealed = slices.Clone(p.sealed[sort.Search(n, func(i int) bool { return p.sealed[i].end > offset }):])
-	}
-	switch {
-	case len(p.sealed) > 0 || len(p.runs) == 0:
-	case p.end <= offset:
-		p.runs = nil
-	default:
-		p.runs = slices.Clone(p.runs[max(0, lastAtOrBelow(p.runs, offset)):])
 	}
 	for len(p.epochs) > 1 && p.epochs[1].start <= offset {
 		p.epochs = p.epochs[1:]
@@ -260,14 +255,16 @@ func (s *Set) WakeAll() {
 	}
 }
 
-// firstIndex is the Raft index of the oldest run that is indexed, 0 when none is.
-// Called with mu held.
+// firstIndex is a Raft index at or below that of the oldest run that can be read,
+// 0 when none can. Called with mu held.
 func (p *Partition) firstIndex() uint64 {
+	start := p.logStart.Load()
 	switch {
+	case start == p.end:
 	case len(p.sealed) > 0:
 		return p.sealed[0].index
 	case len(p.runs) > 0:
-		return p.runs[0].index
+		return p.runs[max(0, lastAtOrBelow(p.runs, start))].index
 	}
 	return 0
 }

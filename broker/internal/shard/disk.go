@@ -72,7 +72,11 @@ func (l watchedLog) end(err error) error {
 
 // diskFailed takes this replica out of office and has the node stop.
 func (s *Shard) diskFailed(err error) {
-	err = fmt.Errorf("shard %d: the disk has failed or is full; see to it and start this node again: %w", s.id, err)
+	what := "the disk has failed or is full; see to it and start this node again"
+	if errors.Is(err, shardlog.ErrCommitted) {
+		what = "the leader has other entries than those committed here: one of them is of other, or older, data than the cluster's"
+	}
+	err = fmt.Errorf("shard %d: %s: %w", s.id, what, err)
 	if !s.failed.CompareAndSwap(nil, &err) {
 		return
 	}
