@@ -130,9 +130,7 @@ func TestWipedNodeIsRebuilt(t *testing.T) {
 				eventually(t, "it is in the middle", func() bool { return m.raft() != nil && m.Status().Rebuilding })
 				c.kill(leader.node)
 				slow.on.Store(false)
-				gone := leader.node
-				c.start(gone, nil)
-				leader = c.leader()
+				c.start(leader.node, nil)
 			}
 			c.rebuilt(wiped)
 			close(stop)
