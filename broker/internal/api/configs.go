@@ -32,7 +32,7 @@ func fixed(value string) func(*config.Config) string {
 
 const noEffect = "Accepted so that tools which set it work; it has no effect here."
 
-// readConsistencyConfig chooses what reads from followers guarantee.
+// readConsistencyConfig chooses what reads guarantee at least.
 const readConsistencyConfig = "lockstep.read.consistency"
 
 // Retention is the node's work, by what TopicConfig says.
@@ -53,7 +53,7 @@ var topicConfigs = []topicConfig{
 	{"leader.replication.throttled.replicas", kmsg.ConfigTypeList, fixed(""), anything, noEffect},
 	{"local.retention.bytes", kmsg.ConfigTypeLong, fixed("-2"), number(-2, math.MaxInt64), noEffect},
 	{"local.retention.ms", kmsg.ConfigTypeLong, fixed("-2"), number(-2, math.MaxInt64), noEffect},
-	{readConsistencyConfig, kmsg.ConfigTypeString, func(c *config.Config) string { return c.ReadConsistency }, oneOf("committed", "linearizable"), "What reads from followers guarantee: \"committed\" or \"linearizable\"."},
+	{readConsistencyConfig, kmsg.ConfigTypeString, func(c *config.Config) string { return c.ReadConsistency }, oneOf("committed", "linearizable"), "What reads guarantee at least: \"committed\", or \"linearizable\": they see every write acknowledged before them."},
 	{"max.compaction.lag.ms", kmsg.ConfigTypeLong, fixed("9223372036854775807"), number(1, math.MaxInt64), noEffect},
 	{"max.message.bytes", kmsg.ConfigTypeInt, func(c *config.Config) string { return strconv.Itoa(int(c.MaxMessageBytes)) }, number(0, math.MaxInt32), "The largest record batch that is taken, in bytes."},
 	{"message.timestamp.after.max.ms", kmsg.ConfigTypeLong, fixed("9223372036854775807"), number(0, math.MaxInt64), noEffect},
