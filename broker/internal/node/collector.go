@@ -2,6 +2,7 @@ package node
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -22,7 +23,7 @@ var (
 	lagSeconds = prometheus.NewDesc("lockstep_replica_lag_seconds",
 		"Since when records have been committed that a follower has not acknowledged to its leader yet; told by leaders.", []string{"topic", "partition", "node"}, nil)
 	raftLagSeconds = prometheus.NewDesc("lockstep_raft_follower_lag_seconds",
-		"Since when something has been committed that a replica of the shard lacks, 0 while there is nothing: told by leaders of their followers, and by a follower of itself, from what its leader has told it.", []string{"shard", "node"}, nil)
+		"Since when something has been committed that a replica of the shard lacks, 0 while there is nothing: told by leaders of their followers, and by a follower of itself, from what its leader has told it, or since it has heard its leader if that is a lease ago.", []string{"shard", "node"}, nil)
 	raftLagEntries = prometheus.NewDesc("lockstep_raft_follower_lag_entries",
 		"Committed Raft entries that a replica of the shard lacks; told likewise.", []string{"shard", "node"}, nil)
 	highWatermark = prometheus.NewDesc("lockstep_high_watermark",
@@ -63,7 +64,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		followers[i] = s.Followers()
 		if st.Role != shard.Leader {
 			own := strconv.Itoa(int(c.n.cfg.NodeID))
-			gauge(raftLagSeconds, secondsSince(st.LagSince), id, own)
+			gauge(raftLagSeconds, ownLag(st, c.n.cfg.Lease, time.Now()).Seconds, id, own)
 			gauge(raftLagEntries, float64(st.LagEntries), id, own)
 		}
 		for _, f := range followers[i] {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"lockstep/broker/internal/shard"
+
 	"lockstep/broker/internal/config"
 )
 
@@ -78,4 +80,27 @@ func TestLagIsTold(t *testing.T) {
 		own := c.nodes[behind].view().Replicas
 		return told() == followerLagView{Node: behind + 1} && len(own) == 1 && own[0].lagView == lagView{} && own[0].HighWatermark == 12
 	})
+}
+
+func TestOwnLag(t *testing.T) {
+	const lease = 3 * time.Second
+	now := time.Unix(1000, 0)
+	ago := func(seconds int) time.Time { return now.Add(-time.Duration(seconds) * time.Second) }
+	for _, c := range []struct {
+		name string
+		st   shard.Status
+		want lagView
+	}{
+		{"leader", shard.Status{Role: shard.Leader, LastContact: ago(100)}, lagView{}},
+		{"follower up to date", shard.Status{LastContact: ago(1)}, lagView{}},
+		{"follower behind", shard.Status{LastContact: ago(1), LagEntries: 5, LagSince: ago(2)}, lagView{-1, -1, 2}},
+		{"follower just behind", shard.Status{LastContact: ago(1), LagEntries: 5}, lagView{-1, -1, 0}},
+		{"follower cut off", shard.Status{LastContact: ago(7)}, lagView{-1, -1, 7}},
+		{"follower cut off, behind before that", shard.Status{LastContact: ago(7), LagEntries: 1, LagSince: ago(9)}, lagView{-1, -1, 9}},
+		{"has never heard a leader", shard.Status{}, lagView{}},
+	} {
+		if got := ownLag(c.st, lease, now); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+	}
 }

@@ -94,12 +94,21 @@ func secondsSince(t time.Time) float64 {
 
 // ownLag is what this replica knows of its own lag: a leader has none; a
 // follower that has applied all its leader has told it of has none that it
-// knows of, and else knows since when, but not how much.
-func ownLag(st shard.Status) lagView {
-	if st.Role == shard.Leader || st.LagEntries == 0 {
+// knows of, and else knows since when, but not how much. One that has not heard
+// its leader for a lease may lack whatever was committed since.
+func ownLag(st shard.Status, lease time.Duration, now time.Time) lagView {
+	since := st.LagSince
+	if cutOff := now.Sub(st.LastContact) > lease && !st.LastContact.IsZero(); cutOff && (since.IsZero() || st.LastContact.Before(since)) {
+		since = st.LastContact
+	}
+	if st.Role == shard.Leader || since.IsZero() && st.LagEntries == 0 {
 		return lagView{}
 	}
-	return lagView{-1, -1, secondsSince(st.LagSince)}
+	v := lagView{Records: -1, Bytes: -1}
+	if !since.IsZero() {
+		v.Seconds = now.Sub(since).Seconds()
+	}
+	return v
 }
 
 // lagOf is how far a follower of this leader is behind in one partition.
@@ -119,13 +128,13 @@ func above(commit, match uint64) uint64 {
 	return commit - match
 }
 
-func viewShard(s *shard.Shard, st shard.Status, followers []shard.Progress) shardView {
+func (n *Node) viewShard(s *shard.Shard, st shard.Status, followers []shard.Progress) shardView {
 	disk := s.Storage()
 	v := shardView{
 		FirstIndex: disk.FirstIndex, SnapshotIndex: disk.SnapshotIndex, Segments: disk.Segments, LogBytes: disk.LogBytes, DiskBytes: disk.DiskBytes,
 		Shard: s.ID(), Role: st.Role.String(), Ready: st.Ready, Rebuilding: st.Waiting || st.Rebuilding, Leader: st.Leader, Epoch: st.Epoch,
 		CommitIndex: st.Commit, AppliedIndex: st.Applied, LastIndex: st.Last, LastContactMS: millisSince(st.LastContact),
-		LagEntries: st.LagEntries, LagSeconds: secondsSince(st.LagSince),
+		LagEntries: st.LagEntries, LagSeconds: ownLag(st, n.cfg.Lease, time.Now()).Seconds,
 	}
 	for _, f := range followers {
 		v.Followers = append(v.Followers, followerView{
@@ -144,7 +153,7 @@ func (n *Node) view() nodeView {
 	status, followers := make([]shard.Status, len(n.shards)), make([][]shard.Progress, len(n.shards))
 	for i, s := range n.shards {
 		status[i], followers[i] = s.Status(), s.Followers()
-		v.Shards = append(v.Shards, viewShard(s, status[i], followers[i]))
+		v.Shards = append(v.Shards, n.viewShard(s, status[i], followers[i]))
 	}
 	for _, t := range n.control.Topics() {
 		for p, id := range t.Shards {
@@ -154,7 +163,7 @@ func (n *Node) view() nodeView {
 				Topic: t.Name, TopicID: t.ID.String(), Partition: int32(p), Shard: id,
 				Role: st.Role.String(), Leader: st.Leader, Epoch: st.Epoch,
 				LogStart: log.LogStart(), HighWatermark: log.HighWatermark(), LogEnd: log.HighWatermark(),
-				LastContactMS: millisSince(st.LastContact), lagView: ownLag(st),
+				LastContactMS: millisSince(st.LastContact), lagView: ownLag(st, n.cfg.Lease, time.Now()),
 			}
 			for _, f := range followers[id] {
 				r.Followers = append(r.Followers, followerLagView{f.Node, lagOf(n.shards[id], f, k)})
