@@ -61,9 +61,20 @@ func show(w io.Writer, cells []*cell) bool {
 			fmt.Fprintln(w, c.complaint)
 		}
 		if c.differs() {
-			fmt.Fprintf(w, "*** the run's verdict was %s, with %d violations\n", c.was, c.wasViolations)
+			fmt.Fprintln(w, "*** the run's verdict was "+c.before())
 		}
 		good = good && c.good()
 	}
 	return good
+}
+
+// before is the run's own verdict, as far as it is known.
+func (c *cell) before() string {
+	switch {
+	case c.wasViolations < 0:
+		return string(c.was) + " (its history ends before it)"
+	case c.was == "":
+		return fmt.Sprintf("of %d violations", c.wasViolations)
+	}
+	return fmt.Sprintf("%s, with %d violations", c.was, c.wasViolations)
 }

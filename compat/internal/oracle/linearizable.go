@@ -41,11 +41,11 @@ func linearizable(ix *index) []Violation {
 	return vs
 }
 
-// kept are the probes by which a promise is measured: those after it that were answered.
+// kept are the probes by which a promise is measured: those after it that were answered, and not sent to another replica.
 func (ix *index) kept(promise *history.Event, pos int) []*fetch {
 	var out []*fetch
 	for _, f := range ix.probes() {
-		if f.pos > pos && f.Handle == promise.Handle && of(f.Event) == of(promise) && f.answered() {
+		if f.pos > pos && f.Handle == promise.Handle && of(f.Event) == of(promise) && f.answered() && f.Answer.Preferred <= 0 {
 			out = append(out, f)
 		}
 	}

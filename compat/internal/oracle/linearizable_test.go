@@ -43,6 +43,11 @@ func TestLinearizable(t *testing.T) {
 		{"but not show and vanish", join(base, unput("q", 2, 41), asked("s", 1, 50, 55, 3), asked("s", 1, 56, 58, 2)), []string{"6:not-linearizable@2", "5:fell@2"}},
 		{"two sessions, one order", join(base, changed(promised, func(e *h.Event) { e.Handle = "u" }), asked("s", 1, 31, 35, 2), asked("u", 2, 36, 39, 1)),
 			[]string{"6:not-linearizable@1"}},
+		{"a redirection is no read", join(base, asked("s", 1, 41, 45, 2), changed(asked("s", 1, 46, 48, 1), func(e *h.Event) {
+			a := *e.Answer
+			a.Preferred = 2
+			e.Answer = &a
+		})), []string{"5:fell@1"}},
 		{"never asked", base, []string{"6:vacuous@0"}},
 		{"asked, but only refused", join(base, refusal("s", 1, 0, 6)), []string{"6:vacuous@0"}},
 		{"nothing to say when it is seen before it was sent, by nobody known",

@@ -71,7 +71,7 @@ func two(more ...h.Event) []h.Event {
 // with it.
 func probe(session string, node int, from, hw int64, values string) []h.Event {
 	e := h.Event{Kind: h.Probe, Handle: session, Node: node, Topic: "t", Offset: from, To: from + int64(len(values)),
-		Answer: &h.Answer{HighWatermark: hw, LeaderEpoch: -1}}
+		Answer: &h.Answer{HighWatermark: hw, Preferred: -1, LeaderEpoch: -1}}
 	out := []h.Event{e}
 	for i, v := range values {
 		r := read(session, from+int64(i), string(v))

@@ -77,3 +77,41 @@ func BenchmarkJudge(b *testing.B) {
 		Judge(events)
 	}
 }
+
+// A session on each node that asks ten times a second for a minute, while a client writes; some writes have no verdict and
+// are stored all the same, and each is under way while others are.
+func TestPromisesAreCheckedFast(t *testing.T) {
+	const ms = int64(time.Millisecond)
+	var events []h.Event
+	for _, s := range []string{"s1", "s2", "s3"} {
+		events = append(events, h.Event{At: 1, Kind: h.Promised, Handle: s, Name: h.PromisedLinearizable, Topic: "t"})
+	}
+	stored := func(n int64) int64 { return n*50*ms + 20*ms } // when the nth record is committed
+	for n := range int64(1200) {
+		s, a := sent("p", n, fmt.Sprint(n)), ack("p", n, n)
+		s.At, a.At = n*50*ms, stored(n)+200*ms
+		if n%25 == 3 {
+			a = failed("p", n)
+			a.At = s.At + 1000*ms
+		}
+		r := read("c", n, fmt.Sprint(n))
+		r.At = stored(n) + 1
+		events = append(events, s, a, r)
+	}
+	for i := range int64(600) {
+		for k, s := range []string{"s1", "s2", "s3"} {
+			begin := i*100*ms + int64(k)*30*ms + 1
+			at := begin + 25*ms
+			hw := max(0, (at-20*ms)/(50*ms)+1)
+			p := probe(s, k+1, hw, min(hw, 1200), "")[0]
+			p.Start, p.At = begin, at
+			events = append(events, p)
+		}
+	}
+	start := time.Now()
+	vs := Judge(events)
+	t.Logf("%d events in %v", len(events), time.Since(start))
+	if len(vs) > 0 {
+		t.Errorf("a sound history was found unsound, or not judged:\n%s", Summary(vs, 5))
+	}
+}
