@@ -37,7 +37,9 @@ func ThisMachine() Machine {
 		f.Close()
 	}
 	if kernel, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		m.OS += " " + strings.TrimSpace(string(kernel))
+		// Only the version: what follows it names the build, and often whose it is.
+		version, _, _ := strings.Cut(strings.TrimSpace(string(kernel)), "-")
+		m.OS += " " + version
 	}
 	return m
 }

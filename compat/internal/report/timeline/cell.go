@@ -26,7 +26,7 @@ func Draw(c *Cell, stop *report.Stop) template.HTML {
 	top := y
 	main, told := c.main()
 	if told {
-		y = s.nodes(sc, c.replicas[main], y)
+		y = s.nodes(sc, c.replicas[main], c.Faults, y)
 	}
 	for _, t := range together(c.Tracks) {
 		s.track(sc, t, y, stop)
@@ -45,7 +45,7 @@ func Draw(c *Cell, stop *report.Stop) template.HTML {
 }
 
 // nodes draws a lane for each node: its role over time, with the epoch at each change, and its high watermark.
-func (s *svg) nodes(sc scale, told map[int][]seen, y float64) float64 {
+func (s *svg) nodes(sc scale, told map[int][]seen, faults []*Fault, y float64) float64 {
 	var most int64
 	var ids []int
 	for id, states := range told {
@@ -66,6 +66,9 @@ func (s *svg) nodes(sc scale, told map[int][]seen, y float64) float64 {
 			at, hw = append(at, sc.x(st.at)), append(hw, st.state.HighWatermark)
 		}
 		s.steps("hw", at, hw, right, y+nodeHigh-4, nodeHigh-20, most)
+		for _, d := range downs(id, states, faults, sc.to) {
+			s.down(sc, id, d, y)
+		}
 		y += nodeHigh
 	}
 	return y
@@ -100,6 +103,15 @@ func (s *svg) roles(sc scale, states []seen, y float64) {
 			labelled = x + float64(len(text))*5.6 + 4
 		}
 		i = next
+	}
+}
+
+// down hides what a node said last for as long as it could not say anything else.
+func (s *svg) down(sc scale, node int, d down, y float64) {
+	x, x2 := sc.x(d.from), sc.x(d.to)
+	s.rect("down", x, y+1.5, x2-x, nodeHigh-4, fmt.Sprintf("node %d says nothing from %s to %s: %s", node, sc.seconds(d.from), sc.seconds(d.to), d.why))
+	if x2-x > 34 {
+		s.text("downname", (x+x2)/2, y+nodeHigh/2+2, "down")
 	}
 }
 

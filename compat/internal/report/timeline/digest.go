@@ -144,7 +144,11 @@ func (c *Cell) add(e light) {
 			c.act(c.track(e.Handle, false), at, e.At, e.Offset)
 		}
 	case history.Probe:
-		c.act(c.track(e.Handle, false), at, e.At, e.To-1)
+		handle := e.Handle
+		if strings.HasPrefix(handle, "inside-raw-") {
+			handle = rawCopies // looks into the middle of the batches of a copy
+		}
+		c.act(c.track(handle, false), at, e.At, e.To-1)
 	case history.RawRange:
 		c.act(c.track(rawCopies, false), at, e.At, e.To-1)
 	case history.Fault, history.Bitten, history.Healed, history.Gone:

@@ -2,6 +2,8 @@ package timeline
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -53,6 +55,40 @@ func (s *svg) shade(sc scale, fs []*Fault, y, y2 float64) {
 		x := sc.x(f.At)
 		s.rect("shade", x, y, sc.x(f.end(sc.to))-x, y2-y, "")
 	}
+}
+
+// down is a time in which a node did not run.
+type down struct {
+	from, to int64
+	why      string
+}
+
+// stops are the faults that keep a node from running, by their names: "kill -9 node 2", "stop node 1", "pause node 3".
+var stops = regexp.MustCompile(`^(?:kill|stop|pause|wipe)\S*(?: \S+)? node (\d+)`)
+
+// downs are the times from a fault that stops the node until it was heard of again: by its state, or by the fault's end.
+func downs(node int, states []seen, faults []*Fault, last int64) []down {
+	var out []down
+	for _, f := range faults {
+		m := stops.FindStringSubmatch(f.Name)
+		if m == nil || m[1] != strconv.Itoa(node) {
+			continue
+		}
+		d := down{f.At, last, f.Name}
+		if f.Gone != 0 {
+			d.to = f.Gone
+		} else if f.Healed != 0 {
+			d.to = f.Healed
+		}
+		for _, st := range states {
+			if f.Healed != 0 && st.at > f.Healed {
+				d.to = min(d.to, st.at)
+				break
+			}
+		}
+		out = append(out, d)
+	}
+	return out
 }
 
 // end is when the fault was taken back; one that never was lasts.

@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,6 +64,24 @@ func TestATryThatShowedNothingIsForgotten(t *testing.T) {
 	}
 	if !strings.Contains(strings.Join(c.Told(), "\n"), "the leader moved") {
 		t.Error("why it was tried again is not told")
+	}
+}
+
+func TestANodeIsDownUntilItIsHeardOf(t *testing.T) {
+	states := []seen{{at: 1}, {at: 4}, {at: 70}, {at: 90}}
+	for _, tt := range []struct {
+		fault Fault
+		want  []down
+	}{
+		{Fault{Name: "kill -9 node 2", At: 10, Healed: 50, Gone: 80}, []down{{10, 70, "kill -9 node 2"}}},
+		{Fault{Name: "stop node 2", At: 91, Healed: 95, Gone: 99}, []down{{91, 99, "stop node 2"}}},
+		{Fault{Name: "pause node 2", At: 10}, []down{{10, 200, "pause node 2"}}},
+		{Fault{Name: "kill -9 node 1", At: 10, Healed: 50}, nil},
+		{Fault{Name: "node 2 isolated by black holes", At: 10, Healed: 50}, nil},
+	} {
+		if got := downs(2, states, []*Fault{&tt.fault}, 200); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.fault.Name, got, tt.want)
+		}
 	}
 }
 
