@@ -9,9 +9,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"lockstep/broker/internal/shard"
-
 	"lockstep/broker/internal/config"
+	"lockstep/broker/internal/shard"
 )
 
 // TestLagIsTold stops a follower and looks at what its leader tells of it, in
