@@ -11,13 +11,13 @@ import (
 
 // three are the nodes of a cluster in this process.
 type three struct {
-	t     *testing.T
+	t     testing.TB
 	cfgs  [3]*config.Config
 	nodes [3]*Node
 	stops [3]func()
 }
 
-func startThree(t *testing.T, change func(*config.Config)) *three {
+func startThree(t testing.TB, change func(*config.Config)) *three {
 	t.Helper()
 	c := &three{t: t}
 	peers := map[int32]string{}

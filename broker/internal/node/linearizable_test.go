@@ -16,12 +16,12 @@ import (
 
 // session asks one node's local-read listener.
 type session struct {
-	t    *testing.T
+	t    testing.TB
 	name string
 	cl   *kgo.Client
 }
 
-func newSession(t *testing.T, name, address string) *session {
+func newSession(t testing.TB, name, address string) *session {
 	t.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(address))
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 )
 
 // freeAddr is an address that nobody listens on.
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -29,7 +29,7 @@ func freeAddr(t *testing.T) string {
 }
 
 // alone is the configuration of one node on free addresses.
-func alone(t *testing.T, dir string) *config.Config {
+func alone(t testing.TB, dir string) *config.Config {
 	t.Helper()
 	c := config.Default()
 	c.DataDir, c.Shards, c.FsyncAlways = dir, 2, false
