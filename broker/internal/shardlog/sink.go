@@ -38,7 +38,9 @@ func (k *sink) ID() string { return k.meta.ID }
 func (k *sink) Write(p []byte) (int, error) {
 	n := len(p)
 	if k.err == nil {
-		k.err = k.take(p)
+		if k.err = k.take(p); k.err != nil {
+			k.store.log.opts.Logger.Warn("snapshot cannot be stored", "index", k.meta.Index, "err", k.err)
+		}
 	}
 	if k.err != nil {
 		return 0, k.err
