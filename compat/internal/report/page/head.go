@@ -119,6 +119,9 @@ func verdict(r *report.Results) (report.Status, string) {
 	case n[report.Pass] == 0:
 		return report.Skip, fmt.Sprintf("All %d cells were skipped", all)
 	}
+	if n[report.Pass] == 1 {
+		return report.Pass, "The one cell that ran passed" + skipped
+	}
 	return report.Pass, fmt.Sprintf("All %d cells passed%s", n[report.Pass], skipped)
 }
 

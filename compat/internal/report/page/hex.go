@@ -32,6 +32,9 @@ const (
 func compareBytes(expected, actual *history.Bytes) (e, a *side) {
 	ep, enote := visible(expected)
 	ap, anote := visible(actual)
+	if expected != nil && actual != nil && len(ep) > 0 && string(ep) == string(ap) && !expected.Equal(*actual) {
+		anote += "; it differs behind the beginning that was kept"
+	}
 	from := firstDifference(ep, ap)/hexWide*hexWide - 2*hexWide
 	from = max(from, 0)
 	if expected != nil {

@@ -272,7 +272,8 @@ func TestVerdictInWords(t *testing.T) {
 		words  string
 	}{
 		{cells(), report.Unknown, "No cell ran"},
-		{cells(report.Pass, report.Skip), report.Pass, "All 1 cells passed, 1 skipped with a reason"},
+		{cells(report.Pass, report.Skip), report.Pass, "The one cell that ran passed, 1 skipped with a reason"},
+		{cells(report.Pass, report.Pass), report.Pass, "All 2 cells passed"},
 		{cells(report.Pass, report.Unknown), report.Unknown, "Nothing failed, but 1 of 2 cells showed nothing"},
 		{cells(report.Fail, report.Unknown, report.Pass), report.Fail, "1 of 3 cells failed, 1 showed nothing"},
 		{cells(report.Skip), report.Skip, "All 1 cells were skipped"},
@@ -281,6 +282,19 @@ func TestVerdictInWords(t *testing.T) {
 		if s, w := verdict(tt.r); s != tt.status || w != tt.words {
 			t.Errorf("got %s, %q; want %s, %q", s, w, tt.status, tt.words)
 		}
+	}
+}
+
+func TestValuesThatDifferBehindTheirBeginning(t *testing.T) {
+	long := []byte(strings.Repeat("x", 3000))
+	other := append([]byte(nil), long...)
+	other[2000] = 'y'
+	w, g := h.Of(long), h.Of(other)
+	if _, a := compareBytes(&w, &g); !strings.Contains(a.Note, "behind the beginning") {
+		t.Errorf("%q", a.Note)
+	}
+	if _, a := compareBytes(&w, &w); strings.Contains(a.Note, "behind the beginning") {
+		t.Errorf("equal values are said to differ: %q", a.Note)
 	}
 }
 

@@ -63,8 +63,8 @@ type down struct {
 	why      string
 }
 
-// stops are the faults that keep a node from running, by their names: "kill -9 node 2", "stop node 1", "pause node 3".
-var stops = regexp.MustCompile(`^(?:kill|stop|pause|wipe)\S*(?: \S+)? node (\d+)`)
+// stops are the faults that keep a node from running, by their names: "kill -9 node 2", "kill -9 and wipe node 1", "pause node 3".
+var stops = regexp.MustCompile(`^(?:kill|stop|pause)\b.* node (\d+)$`)
 
 // downs are the times from a fault that stops the node until it was heard of again: by its state, or by the fault's end.
 func downs(node int, states []seen, faults []*Fault, last int64) []down {

@@ -77,6 +77,7 @@ func TestANodeIsDownUntilItIsHeardOf(t *testing.T) {
 		{Fault{Name: "stop node 2", At: 91, Healed: 95, Gone: 99}, []down{{91, 99, "stop node 2"}}},
 		{Fault{Name: "pause node 2", At: 10}, []down{{10, 200, "pause node 2"}}},
 		{Fault{Name: "kill -9 node 1", At: 10, Healed: 50}, nil},
+		{Fault{Name: "kill -9 and wipe node 2", At: 10, Healed: 50}, []down{{10, 50, "kill -9 and wipe node 2"}}},
 		{Fault{Name: "node 2 isolated by black holes", At: 10, Healed: 50}, nil},
 	} {
 		if got := downs(2, states, []*Fault{&tt.fault}, 200); !slices.Equal(got, tt.want) {
