@@ -69,10 +69,10 @@
       var title = e.target.querySelector && e.target.querySelector(":scope > title");
       if (title) lines.push(title.textContent);
       lanes.forEach(function (l) {
-        if (l.v[i]) lines.push(l.n + ": " + l.v[i] + (l.o[i] ? ", up to offset " + l.o[i] : ""));
+        if (l.v[i]) lines.push(l.n + " " + l.v[i] + (l.o[i] ? ", to offset " + l.o[i] : ""));
       });
       cross.setAttribute("x1", x); cross.setAttribute("x2", x); svg.classList.add("on");
-      box.textContent = lines.slice(0, 12).join("\n"); box.hidden = false;
+      box.textContent = lines.slice(0, 18).join("\n"); box.hidden = false;
       box.style.left = Math.min(e.clientX + 14, innerWidth - box.offsetWidth - 8) + "px";
       box.style.top = Math.max(8, Math.min(e.clientY + 16, innerHeight - box.offsetHeight - 8)) + "px";
     }
