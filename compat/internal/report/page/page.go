@@ -133,7 +133,7 @@ func render(m *model) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Style, m.Script = template.CSS(style), template.JS(script) //nolint:gosec // embedded files
+	m.Style, m.Script = template.CSS(style), template.JS(script)
 	t, err := template.New("page.html").ParseFS(assets, "assets/*.html")
 	if err != nil {
 		return nil, err
