@@ -85,6 +85,18 @@ func (l *finalLog) holders(offset int64) []int {
 	return nodes
 }
 
+// nodes are those whose log was copied.
+func (l *finalLog) nodes() []int {
+	var nodes []int
+	for _, f := range l.copies {
+		if !slices.Contains(nodes, f.Node) {
+			nodes = append(nodes, f.Node)
+		}
+	}
+	slices.Sort(nodes)
+	return nodes
+}
+
 // batchAt is the batch that holds an offset in the first copy that has it.
 func (l *finalLog) batchAt(offset int64) *history.Event {
 	for _, f := range l.copies {

@@ -18,10 +18,13 @@ func tail(ix *index) []Violation {
 	return vs
 }
 
+// Missing is the rule of what was acknowledged and not read, where no raw copy tells whether it is lost.
+const Missing = "missing"
+
 // gap is a run of records that a reader was not given.
 type gap struct {
 	rule    string
-	holders string // which logs have them
+	holders string // which logs have them; of what is lost, which were looked at
 	tail    bool
 	first   *write
 	last    int64
@@ -65,15 +68,15 @@ func missing(ix *index, expect *history.Event) []Violation {
 	return vs
 }
 
-// fate tells what became of an acknowledged record that a reader missed, and which logs hold it.
+// fate tells what became of an acknowledged record that a reader missed, and which logs hold it, or do not.
 func (ix *index) fate(w *write) (rule, holders string) {
 	l := ix.finals[w.tp]
 	if l == nil || w.ackedAt > l.at || w.offset < l.from {
-		return "missing", ""
+		return Missing, ""
 	}
 	nodes := l.holders(w.offset)
 	if len(nodes) == 0 {
-		return "lost", ""
+		return "lost", named(l.nodes())
 	}
 	return "undelivered", named(nodes)
 }
@@ -98,7 +101,7 @@ func (g *gap) violation(expect *history.Event, last int64) Violation {
 	}
 	switch g.rule {
 	case "lost":
-		return v.say("%s acknowledged, but absent from every replica's log: lost%s", what, where)
+		return v.say("%s acknowledged, but absent from the log of every replica that was copied (%s): lost%s", what, g.holders, where)
 	case "undelivered":
 		return v.say("%s acknowledged and in the logs of %s, but not delivered%s", what, g.holders, where)
 	}

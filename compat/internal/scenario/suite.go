@@ -54,7 +54,7 @@ func (s *Suite) Run(ctx context.Context, sc *Scenario, kinds []clients.Kind) []r
 			watch.stop()
 		}
 		c.Fail(err)
-		out = append(out, s.finish(c, start))
+		out = append(out, s.finish(ctx, c, start))
 		s.restore(ctx, sc.Faults || c.Failed())
 	}
 	return out
@@ -90,7 +90,7 @@ func (s *Suite) runTogether(ctx context.Context, sc *Scenario, kinds []clients.K
 	}
 	var out []report.Cell
 	for _, c := range all {
-		out = append(out, s.finish(c, start))
+		out = append(out, s.finish(ctx, c, start))
 	}
 	s.restore(ctx, true)
 	return out
@@ -154,8 +154,9 @@ func (s *Suite) restore(ctx context.Context, needed bool) {
 const mostShown = 5
 
 // finish ends the cell's clients, judges its history, and writes its line.
-func (s *Suite) finish(c *Cell, start time.Time) report.Cell {
+func (s *Suite) finish(ctx context.Context, c *Cell, start time.Time) report.Cell {
 	c.killAll()
+	vs := c.judge(ctx)
 	events := c.H.Events()
 	r := c.Result
 	r.Seconds = s.Now().Sub(start).Seconds()
@@ -170,7 +171,6 @@ func (s *Suite) finish(c *Cell, start time.Time) report.Cell {
 			r.Stop = &report.Stop{Handle: still.Handle, From: still.From, MS: r.MaxUnavailability}
 		}
 	}
-	vs := oracle.Judge(events)
 	own, why := verdict(c.complaints(), r.Records)
 	c.H.Append(history.Event{Kind: history.Verdict, Name: string(own), Text: why, Counts: map[string]int64{"violations": int64(len(vs))}})
 	if len(vs) > 0 {
