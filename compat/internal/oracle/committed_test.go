@@ -36,6 +36,11 @@ func TestCommitted(t *testing.T) {
 	})
 }
 
+// leading is a leader's word.
+func leading(node int, epoch int32) h.Event {
+	return changed(told(node, 0, epoch), func(e *h.Event) { e.State.Role = "leader" })
+}
+
 func TestMonotonic(t *testing.T) {
 	span := func(begin, end int64, e h.Event) h.Event { e.Start, e.At = begin, end; return e }
 	check(t, []judged{
@@ -46,6 +51,11 @@ func TestMonotonic(t *testing.T) {
 		{"again", []h.Event{told(2, 5, 1), told(2, 3, 1), told(2, 4, 1), told(2, 2, 1)}, []string{"5:fell@3", "5:fell@2"}},
 		{"a wiped node begins anew", []h.Event{told(2, 5, 1), told(3, 5, 1), {Kind: h.Wiped, Node: 2}, told(2, 0, 0), told(3, 4, 1)}, []string{"5:fell@4"}},
 		{"epochs of batches", copied(1, "abc", "121")[:4], []string{"5:epoch-order@2"}},
+		{"no epoch", []h.Event{ranged("r", 1, 1), changed(batch("r", 1, 0, 0, "x"), func(e *h.Event) { e.Batch.LeaderEpoch = -1 })},
+			[]string{"5:epoch-unstamped@0"}},
+		{"an epoch that was over", join(leading(1, 4), two(), ranged("r", 1, 2), batch("r", 1, 0, 1, "x")), []string{"5:epoch-unstamped@0"}},
+		{"sent before the new leader", join(two(), leading(1, 4), ranged("r", 1, 2), batch("r", 1, 0, 1, "x")), nil},
+		{"a candidate's epoch binds nobody", join(told(1, 0, 4), two(), ranged("r", 1, 2), batch("r", 1, 0, 1, "x")), nil},
 		{"epochs in answers", []h.Event{
 			changed(refusal("s", 2, 0, 6), func(e *h.Event) { e.Answer.LeaderEpoch = 4 }),
 			changed(refusal("s", 2, 0, 6), func(e *h.Event) { e.Answer.LeaderEpoch = 3 })}, []string{"5:fell@0"}},

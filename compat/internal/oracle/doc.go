@@ -10,8 +10,8 @@
 //   - raw.go (3): replicas hold the same bytes, those that the producer sent, under a right CRC-32C; an answer begins
 //     with the batch that holds the offset asked for;
 //   - committed.go (4): nothing is shown, or claimed by a high watermark, that is not there in the end;
-//   - monotonic.go (5): replicas' high watermarks, log starts and epochs only rise; sessions.go (5): no reader loses its
-//     position, whichever replica it asks;
+//   - monotonic.go (5): replicas' high watermarks, log starts and epochs only rise; epochs.go (5): batches carry the epoch
+//     of the leader that took them; sessions.go (5): no reader loses its position, whichever replica it asks;
 //   - linearizable.go (6): sessions that were promised linearizable reads, or their own writes, get them;
 //   - progress.go (7): how long readers and writers stood still, and whether they went on within the bounds that the
 //     history names; resume.go: how long each took to go on after each fault;

@@ -8,14 +8,13 @@ import (
 )
 
 // monotonic is the part of oracle 5 about replicas: high watermark, log start and leader epoch of a replica never fall,
-// also across restarts, whether it tells them of itself or in its answers; and the epochs of batches rise with the
-// offsets.
+// also across restarts, whether it tells them of itself or in its answers.
 func monotonic(ix *index) []Violation {
 	var vs []Violation
 	for _, s := range statements(ix) {
 		vs = append(vs, s.falls()...)
 	}
-	return append(vs, epochsRise(ix)...)
+	return vs
 }
 
 // claim is a number that a replica told at some moment between begin and end.
@@ -104,22 +103,6 @@ func (s *statement) falls() []Violation {
 		}
 		vs = append(vs, v.say("the replica's %s fell from %d to %d", s.what, top.value, c.value))
 		top, since = c, c.begin
-	}
-	return vs
-}
-
-// epochsRise: later batches are of later epochs, or of the same.
-func epochsRise(ix *index) []Violation {
-	var vs []Violation
-	for _, f := range ix.fetches {
-		for i := 1; i < len(f.batches); i++ {
-			before, b := f.batches[i-1].Batch, f.batches[i].Batch
-			if b.LeaderEpoch < before.LeaderEpoch {
-				v := seen(5, "epoch-order", f.batches[i])
-				v.Offset = b.BaseOffset
-				vs = append(vs, v.say("a batch of epoch %d lies behind one of epoch %d", b.LeaderEpoch, before.LeaderEpoch))
-			}
-		}
 	}
 	return vs
 }

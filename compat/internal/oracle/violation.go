@@ -97,7 +97,7 @@ func beforeOrAfter(a, b int64) string {
 func Judge(events []history.Event) []Violation {
 	ix := newIndex(events)
 	var all []Violation
-	for _, oracle := range []func(*index) []Violation{acked, tail, oneValue, raw, committed, monotonic, sessions, linearizable, progress} {
+	for _, oracle := range []func(*index) []Violation{acked, tail, oneValue, raw, committed, monotonic, epochs, sessions, linearizable, progress} {
 		all = append(all, oracle(ix)...)
 	}
 	return all
