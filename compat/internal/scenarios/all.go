@@ -5,7 +5,8 @@ import "lockstep/compat/internal/scenario"
 // All are the scenarios in the order in which they run: the quiet ones first.
 func All() []*scenario.Scenario {
 	return []*scenario.Scenario{
-		threeNodes(),
+		followerCommitted(), followerUncommitted(),
+		threeNodes(), lagAndCatchUp(), minority(),
 		kafkaPython(), javaTools(), confluent(),
 		linkRefused(), killEveryNode(), linkBlackHoled(),
 	}
