@@ -108,10 +108,13 @@ func byCell(events []history.Event) []*cell {
 // decide.
 func (c *cell) judge() {
 	c.status, c.wasViolations = unfinished, -1
-	if n := len(c.events); c.events[n-1].Kind == history.Verdict {
-		v := c.events[n-1]
-		c.status, c.complaint, c.wasViolations = report.Status(v.Name), v.Text, v.Counts["violations"]
-		c.events = c.events[:n-1]
+	// What a client said after the verdict, the run did not judge either.
+	for i := len(c.events) - 1; i >= 0; i-- {
+		if v := c.events[i]; v.Kind == history.Verdict {
+			c.status, c.complaint, c.wasViolations = report.Status(v.Name), v.Text, v.Counts["violations"]
+			c.events = c.events[:i]
+			break
+		}
 	}
 	c.violations = oracle.Judge(c.events)
 	c.still = oracle.LongestStill(c.events)

@@ -130,3 +130,20 @@ func TestUntilCountsByHandle(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestRestartLeavesOutWhatCameBefore(t *testing.T) {
+	now := int64(100)
+	c := New(func() time.Time { return time.Unix(0, now) }).Cell("5.13/x")
+	c.Append(Event{Kind: Sent, Handle: "w"})
+	now = 200
+	c.Restart("nothing was shown")
+	c.Append(Event{At: 150, Kind: Acked, Handle: "w"}) // said by a client of the first try
+	c.Append(Event{At: 250, Kind: Acked, Handle: "w"})
+	events := c.Events()
+	if len(events) != 2 || events[0].Kind != Retried || events[1].At != 250 {
+		t.Errorf("got %+v", events)
+	}
+	if got := c.Tally("w"); got.Sent != 0 || got.Acked != 1 {
+		t.Errorf("got %+v", got)
+	}
+}

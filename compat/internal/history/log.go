@@ -31,6 +31,7 @@ type cellLog struct {
 	events  []Event
 	tallies map[string]Tally
 	changed chan struct{} // closed and replaced at every append
+	since   int64         // when the cell began anew; 0: it never did
 }
 
 // Tally is how far a handle of a cell has come.
@@ -113,10 +114,13 @@ func (l *Log) append(e Event) {
 	if e.At == 0 {
 		e.At = l.now().UnixNano()
 	}
+	c := l.cell(e.Cell)
+	if e.At < c.since {
+		return // of what came before: a client that was ended said it, and it was read only now
+	}
 	if l.sinkTo != nil && l.err == nil {
 		l.err = l.sinkTo.Encode(&e)
 	}
-	c := l.cell(e.Cell)
 	c.events = append(c.events, e)
 	if e.Handle != "" {
 		c.tallies[e.Handle] = c.tallies[e.Handle].add(e)
@@ -189,6 +193,17 @@ func (c *Cell) Drop() {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
 	delete(c.log.cells, c.name)
+}
+
+// Restart forgets the cell's events, as Drop does, and notes that the cell begins anew and why. Events from before that
+// are learnt of later, from clients that have been ended, are left out.
+func (c *Cell) Restart(why string) {
+	c.log.mu.Lock()
+	now := c.log.now().UnixNano()
+	delete(c.log.cells, c.name)
+	c.log.cell(c.name).since = now
+	c.log.mu.Unlock()
+	c.Append(Event{At: now, Kind: Retried, Text: why})
 }
 
 // Wait feeds every event of the cell, past and coming, to saw until it returns true, or ctx ends. The error

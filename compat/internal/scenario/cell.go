@@ -90,8 +90,7 @@ func (c *Cell) StartUnderTest(ctx context.Context) (clients.Client, error) {
 // in the file but no longer judged, and the reason for the second try is noted.
 func (c *Cell) Again(why error) {
 	c.killAll()
-	c.H.Drop()
-	c.H.Append(history.Event{Kind: history.Retried, Text: why.Error()})
+	c.H.Restart(why.Error())
 }
 
 // killAll ends what the scenario left running.
