@@ -22,7 +22,7 @@ var plan = map[string]expectation{
 	"serve-uncommitted":      {cells{`1\.2|5\.1[0-9]`, "franz-go"}, shows(`oracle [24],|high watermark`)},
 	"flipped-byte":           {cells{`2\.1`, "franz-go"}, shows(`oracle [13],|(?i)crc|checksum`)},
 	"restamped":              {cells{`2\.1`, "franz-go"}, shows(`oracle [13], (differs|not-as-sent|two-values)`)},
-	"epoch-not-stamped":      {cells{`2\.1`, "franz-go"}, shows(`oracle [35], .*epoch|epoch`)},
+	"epoch-not-stamped":      {cells{`2\.1`, "franz-go"}, shows(`epoch`)},
 	"skips-half-batch":       {cells{`2\.1`, "franz-go"}, shows(`oracle [1358], (hole|missing|skipped|undelivered|raw-fetch)`)},
 	"ack-before-quorum":      {cells{`1\.[24]|2\.5`, "franz-go"}, shows(`oracle [124],|acknowledged`)},
 	"loses-tail-on-restart":  {cells{`5\.2`, "franz-go"}, shows(`oracle [1458],|lost`)},

@@ -143,5 +143,9 @@ func (r *runner) run(ctx context.Context, out, bug string, where cells, limit ti
 	if err := json.Unmarshal(body, &results); err != nil {
 		return nil, fmt.Errorf("results of %s: %w", out, err)
 	}
+	if ctx.Err() != nil {
+		// What failed last was cut off, and says nothing; an earlier failure would have ended the run.
+		return nil, fmt.Errorf("no cell had failed when its %v were over", limit.Round(time.Second))
+	}
 	return results.Cells, nil
 }
