@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -17,15 +18,22 @@ import (
 	"lockstep/broker/internal/controller"
 )
 
-// freeAddr is an address that nobody listens on.
+// freeAddr is an address that nobody listens on, below the ports that systems
+// give to outgoing connections: else one of those may have taken it when the
+// node opens.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const lowest, count = 12_000, 19_000
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(count)))
+		if err != nil {
+			continue
+		}
+		defer l.Close()
+		return l.Addr().String()
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port on the loopback address")
+	return ""
 }
 
 // alone is the configuration of one node on free addresses.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"sync"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -26,15 +27,9 @@ func TestRetentionAcrossCrashes(t *testing.T) {
 		mem := vfs.NewMem()
 		var acked, start int64
 		for round := range 4 {
-			left := -1
-			disk := vfs.Faulty(mem, func(vfs.Op) vfs.Fault {
-				if left == 0 {
-					return vfs.Fault{Err: errors.New("power loss")}
-				}
-				left = max(left-1, -1)
-				return vfs.Fault{}
-			})
-			s := crashable(t, disk, fmt.Sprintf("seed %d, round %d", seed, round))
+			var disk fuse
+			disk.FS = vfs.Faulty(mem, disk.burn)
+			s := crashable(t, disk.FS, fmt.Sprintf("seed %d, round %d", seed, round))
 			if hw, from := s.set.Partition(key).HighWatermark(), s.set.Partition(key).LogStart(); hw < acked || from < start {
 				t.Fatalf("seed %d, round %d: offsets %d to %d, acknowledged were %d to %d", seed, round, from, hw, start, acked)
 			}
@@ -42,8 +37,8 @@ func TestRetentionAcrossCrashes(t *testing.T) {
 			acked, start = s.set.Partition(key).HighWatermark(), s.set.Partition(key).LogStart()
 			first := s.Storage().FirstIndex
 			w := &writer{s: s, next: s.appliedIndex.Load() + 1}
-			left = 100 + rng.IntN(600)
-			for w.err == nil && left != 0 {
+			disk.light(100 + rng.IntN(600))
+			for w.err == nil && !disk.burnt() {
 				w.batch(&acked)
 				if to := acked - int64(rng.IntN(100)); rng.IntN(8) == 0 && to > start {
 					w.advance(&start, to)
@@ -56,7 +51,7 @@ func TestRetentionAcrossCrashes(t *testing.T) {
 			if s.Storage().FirstIndex > first {
 				dropped++
 			}
-			left = -1
+			disk.light(-1)
 			s.logStore.Close() //nolint:errcheck // it may have failed
 			if rng.IntN(3) == 0 {
 				mem = mem.Kill()
@@ -68,6 +63,40 @@ func TestRetentionAcrossCrashes(t *testing.T) {
 	if dropped < crashes/4 {
 		t.Errorf("segments were dropped in %d of %d rounds: the test does not test", dropped, crashes)
 	}
+}
+
+// fuse is a disk that loses power after so many operations, from whatever
+// goroutine they come: the log has one of its own.
+type fuse struct {
+	vfs.FS
+	mu   sync.Mutex
+	lit  bool
+	left int // operations until it is out
+}
+
+func (f *fuse) light(operations int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left, f.lit = operations, operations >= 0
+}
+
+func (f *fuse) burnt() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lit && f.left == 0
+}
+
+func (f *fuse) burn(vfs.Op) vfs.Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case !f.lit:
+	case f.left == 0:
+		return vfs.Fault{Err: errors.New("power loss")}
+	default:
+		f.left--
+	}
+	return vfs.Fault{}
 }
 
 // crashable opens a shard of one replica on a disk, without Raft, and brings to
