@@ -23,8 +23,8 @@ type counted struct {
 	load     *scenario.Load
 }
 
-// count writes n records and has the client read them from a follower, which is proved by the brokers' counters.
-func count(ctx context.Context, c *scenario.Cell, n int64) (*counted, error) {
+// seat makes a topic of n records that a client of the cell has written, or had written for it.
+func seat(ctx context.Context, c *scenario.Cell, n int64) (*counted, error) {
 	t, err := c.Topic(ctx, 1, nil)
 	if err != nil {
 		return nil, err
@@ -39,24 +39,30 @@ func count(ctx context.Context, c *scenario.Cell, n int64) (*counted, error) {
 			return nil, err
 		}
 	}
+	if x.load, err = c.OpenLoad(ctx, x.writer, "writer", t); err != nil {
+		return nil, err
+	}
+	return x, x.send(ctx, n)
+}
+
+// count is seat, and has the client read the records from a follower, which is proved by the brokers' counters.
+func count(ctx context.Context, c *scenario.Cell, n int64) (*counted, error) {
+	x, err := seat(ctx, c, n)
+	if err != nil {
+		return nil, err
+	}
 	w, err := c.OpenWindow(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if x.load, err = c.OpenLoad(ctx, x.writer, "writer", t); err != nil {
-		return nil, err
-	}
-	if err := x.send(ctx, n); err != nil {
-		return nil, err
-	}
-	if err := x.client.OpenConsumer(ctx, reader, c.FromFollower(t, x.follower)); err != nil {
+	if err := x.client.OpenConsumer(ctx, reader, c.FromFollower(x.topic, x.follower)); err != nil {
 		return nil, err
 	}
 	if err := c.H.Until(ctx, "the first records", reader, func(r history.Tally) bool { return r.Next >= n }); err != nil {
 		return nil, err
 	}
 	if err := c.AwaitServed(ctx, w, n); err != nil {
-		return nil, c.UnlessMoved(ctx, t, fmt.Errorf("the client does not read from a follower: %w", err))
+		return nil, c.UnlessMoved(ctx, x.topic, fmt.Errorf("the client does not read from a follower: %w", err))
 	}
 	served := c.ServedSince(ctx, w)
 	c.Result.Served.Leader, c.Result.Served.Follower = served.Leader, served.Follower
