@@ -13,7 +13,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 BUILD := go build -buildvcs=false
 # The broker answers HTTP/1 only (health, metrics), so that Go need not link HTTP/2.
 SMALL := -trimpath -tags nethttpomithttp2
-TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server
+TOXIPROXY_SERVER := github.com/Shopify/toxiproxy/v2/cmd/server
 
 # confluent-kafka-go binds librdkafka, and the race detector its runtime, with a C
 # compiler. Everything else here is pure Go and is compiled as that.
@@ -49,7 +49,7 @@ build: go ## bin/lockstep, one static binary
 .PHONY: toxiproxy
 toxiproxy: go
 	$(say) 'building .build/toxiproxy-server'
-	@CGO_ENABLED=0 $(BUILD) -trimpath -ldflags '-s -w' -o .build/toxiproxy-server $(TOXIPROXY)
+	@CGO_ENABLED=0 $(BUILD) -trimpath -ldflags '-s -w' -o .build/toxiproxy-server $(TOXIPROXY_SERVER)
 
 .PHONY: image
 image: go ## the broker's and toxiproxy's Docker images, from binaries compiled here (no registry)
@@ -90,9 +90,10 @@ lint: go ## gofmt, go vet, staticcheck; bash -n and shellcheck where it is insta
 
 ##@ Compatibility suite
 
-# SCENARIO, CLIENT, RUNTIME, TARGET and SEED reach the suite as environment variables.
+# SCENARIO, CLIENT, RUNTIME, TARGET and SEED reach the suite as environment variables, and so do BOOTSTRAP,
+# LOCAL_BOOTSTRAP, HTTP and TOXIPROXY, the addresses of a cluster for RUNTIME=external.
 .PHONY: compat
-compat: build toxiproxy drivers ## real clients, three nodes, cut links: SCENARIO= CLIENT= (regexps) RUNTIME=docker|process TARGET=lockstep|kafka SEED=
+compat: build toxiproxy drivers ## real clients, three nodes, cut links: SCENARIO= CLIENT= (regexps) RUNTIME=docker|process|external TARGET=lockstep|kafka SEED=
 	@docker/suite-images.sh '$(VERSION)'
 	$(say) 'running the suite'
 	@# An ordinary Go test, but run by itself: `go test` holds the live lines back.

@@ -33,7 +33,7 @@ func TestCompat(t *testing.T) {
 		t.Fatal(err)
 	}
 	term := report.NewTerminal(os.Stdout)
-	term.Printf("compat: three %s nodes behind toxiproxy, runtime %s (%s), seed %d", s.target.Name(), s.runtime, s.why, s.seed)
+	term.Printf("compat: three %s nodes%s, runtime %s (%s), seed %d", s.target.Name(), s.behind(), s.runtime, s.why, s.seed)
 	out, err := s.makeOut(time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func TestCompat(t *testing.T) {
 	defer closeLog()
 
 	start := time.Now()
-	c, err := cluster.Start(ctx, cluster.Options{Target: s.target, Runtime: s.runtime, LogDir: filepath.Join(out, "nodes"), Root: s.root, Logger: logger})
+	c, err := cluster.Start(ctx, cluster.Options{Target: s.target, Runtime: s.runtime, External: s.external, LogDir: filepath.Join(out, "nodes"), Root: s.root, Logger: logger})
 	if err != nil {
 		t.Fatalf("%v\nlogs: %s", err, out)
 	}
@@ -60,7 +60,7 @@ func TestCompat(t *testing.T) {
 
 	results := &report.Results{Target: s.target.Name(), Runtime: s.runtime, Seed: s.seed, Run: runInfo(ctx, s, c, start)}
 	suite := &scenario.Suite{Cluster: c, Log: log, Root: s.root, Out: out, Seed: s.seed, Term: term, Results: results, Now: time.Now,
-		Again: fmt.Sprintf("make compat SCENARIO=%%s CLIENT=%%s RUNTIME=%s TARGET=%s SEED=%d", s.runtime, s.target.Name(), s.seed)}
+		Again: fmt.Sprintf("make compat SCENARIO=%%s CLIENT=%%s RUNTIME=%s TARGET=%s SEED=%d%s", s.runtime, s.target.Name(), s.seed, s.where())}
 	// Also when a cell panics: what was finished is worth having.
 	t.Cleanup(func() {
 		if err := log.Close(); err != nil {

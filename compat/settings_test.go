@@ -17,14 +17,15 @@ import (
 // settings is what the environment says. See README.md.
 type settings struct {
 	root     string
-	scenario *regexp.Regexp // SCENARIO
-	client   *regexp.Regexp // CLIENT
-	runtime  string         // RUNTIME
-	why      string         // why this runtime
-	target   cluster.Target // TARGET
-	seed     uint64         // SEED
-	failFast bool           // FAILFAST
-	out      string         // OUT: the run's directory, "" for a new one
+	scenario *regexp.Regexp   // SCENARIO
+	client   *regexp.Regexp   // CLIENT
+	runtime  string           // RUNTIME
+	why      string           // why this runtime
+	target   cluster.Target   // TARGET
+	seed     uint64           // SEED
+	failFast bool             // FAILFAST
+	out      string           // OUT: the run's directory, "" for a new one
+	external cluster.External // BOOTSTRAP, LOCAL_BOOTSTRAP, HTTP, TOXIPROXY
 }
 
 func readSettings(ctx context.Context) (settings, error) {
@@ -54,7 +55,57 @@ func readSettings(ctx context.Context) (settings, error) {
 			return s, fmt.Errorf("SEED: %w", err)
 		}
 	}
-	return s, s.chooseRuntime(ctx, os.Getenv("RUNTIME"))
+	if err := s.chooseRuntime(ctx, os.Getenv("RUNTIME")); err != nil {
+		return s, err
+	}
+	return s, s.readExternal()
+}
+
+// readExternal takes the addresses of a cluster that is there. Without RUNTIME=external they are a mistake.
+func (s *settings) readExternal() error {
+	x := &s.external
+	for name, into := range map[string]*[]string{"BOOTSTRAP": &x.Bootstrap, "LOCAL_BOOTSTRAP": &x.Local, "HTTP": &x.HTTP} {
+		var err error
+		if *into, err = cluster.Addresses(os.Getenv(name)); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if len(*into) > 0 && s.runtime != "external" {
+			return fmt.Errorf("%s is for RUNTIME=external, not for %s", name, s.runtime)
+		}
+	}
+	if x.Toxiproxy = os.Getenv("TOXIPROXY"); x.Toxiproxy != "" && s.runtime != "external" {
+		return fmt.Errorf("TOXIPROXY is for RUNTIME=external, not for %s", s.runtime)
+	}
+	f := s.target.Features()
+	switch {
+	case s.runtime != "external":
+	case len(x.Bootstrap) == 0:
+		return errors.New("RUNTIME=external needs BOOTSTRAP=host:port,… of a cluster of three nodes, as `make cluster` and `make up` start one")
+	case len(x.HTTP) > 0 && !f.Counters:
+		return fmt.Errorf("HTTP is for Lockstep's nodes; %s has none of that", s.target.Name())
+	case len(x.Local) > 0 && !f.LocalListener:
+		return fmt.Errorf("LOCAL_BOOTSTRAP is for Lockstep's nodes; %s has none of that", s.target.Name())
+	}
+	return nil
+}
+
+// behind says what is before the nodes.
+func (s *settings) behind() string {
+	if s.runtime == "external" && s.external.Toxiproxy == "" {
+		return " that somebody else started"
+	}
+	return " behind toxiproxy"
+}
+
+// where is how the addresses of a cluster that is there are given again.
+func (s *settings) where() string {
+	out := ""
+	for _, name := range []string{"BOOTSTRAP", "LOCAL_BOOTSTRAP", "HTTP", "TOXIPROXY"} {
+		if value := os.Getenv(name); value != "" {
+			out += fmt.Sprintf(" %s=%s", name, value)
+		}
+	}
+	return out
 }
 
 // again is the command that makes the same run once more: the environment's filters, this runtime, target and seed.
@@ -65,13 +116,13 @@ func (s settings) again() string {
 			command += fmt.Sprintf(" %s='%s'", name, text)
 		}
 	}
-	return command + fmt.Sprintf(" RUNTIME=%s TARGET=%s SEED=%d", s.runtime, s.target.Name(), s.seed)
+	return command + fmt.Sprintf(" RUNTIME=%s TARGET=%s SEED=%d%s", s.runtime, s.target.Name(), s.seed, s.where())
 }
 
 // chooseRuntime takes what is asked for, and else Docker where an engine answers.
 func (s *settings) chooseRuntime(ctx context.Context, asked string) error {
 	switch asked {
-	case "process":
+	case "process", "external":
 		s.runtime, s.why = asked, "as asked for"
 	case "docker":
 		if err := cluster.Engine(ctx); err != nil {
@@ -89,7 +140,7 @@ func (s *settings) chooseRuntime(ctx context.Context, asked string) error {
 			s.runtime, s.why = "docker", "a Docker engine answers"
 		}
 	default:
-		return fmt.Errorf("RUNTIME=%s is not known (docker, process)", asked)
+		return fmt.Errorf("RUNTIME=%s is not known (docker, process, external)", asked)
 	}
 	return nil
 }

@@ -14,8 +14,10 @@ import (
 // Options of a cluster.
 type Options struct {
 	Target Target
-	// Runtime is process or docker.
+	// Runtime is process, docker or external.
 	Runtime string
+	// External says where the cluster is, for the runtime of that name.
+	External External
 	// LogDir is where every node's log goes, as node-N.log; toxiproxy's goes to toxiproxy.log.
 	LogDir string
 	// Root is the repository's root, below which the binaries lie.
@@ -36,6 +38,8 @@ type runtime interface {
 	stop(ctx context.Context, node int) error
 	pause(ctx context.Context, node int) error
 	resume(ctx context.Context, node int) error
+	// able is what of a target's features there is in this runtime, and what the runtime itself has.
+	able(Features) Features
 	// running is false from the moment a node has ended, by itself or not.
 	running(node int) bool
 	// close ends everything and removes the data. It may be called at any time, more than once.
@@ -45,6 +49,7 @@ type runtime interface {
 // Cluster is three nodes behind toxiproxy. Safe for concurrent use, but two goroutines must not start and stop the
 // same node at once.
 type Cluster struct {
+	// Proxies is nil where there is no toxiproxy: see Features.
 	Proxies *Proxies
 	target  Target
 	runtime string
@@ -73,8 +78,10 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 			return nil, fmt.Errorf("there is no image of %s: use RUNTIME=process", o.Target.Name())
 		}
 		c.rt = newContainers(o)
+	case "external":
+		c.rt = &externals{o: o.External, target: o.Target}
 	default:
-		return nil, fmt.Errorf("unknown runtime %q (process or docker)", o.Runtime)
+		return nil, fmt.Errorf("unknown runtime %q (process, docker or external)", o.Runtime)
 	}
 	if err := c.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the cluster (%s): %w", o.Runtime, err), c.Close())
@@ -91,13 +98,17 @@ func (c *Cluster) start(ctx context.Context) error {
 	for _, x := range p.proxies {
 		c.dials[x.edge], c.reaches[x.edge] = x.dial, x.reach
 	}
-	c.Proxies = newProxies(p.api)
-	if err := c.Proxies.populate(p.proxies); err != nil {
-		return err
+	if p.api != "" {
+		c.Proxies = newProxies(p.api)
 	}
-	for _, n := range Nodes() {
-		if err := c.StartNode(ctx, n); err != nil {
+	if !p.given {
+		if err := c.Proxies.populate(p.proxies); err != nil {
 			return err
+		}
+		for _, n := range Nodes() {
+			if err := c.StartNode(ctx, n); err != nil {
+				return err
+			}
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
@@ -114,11 +125,11 @@ func (c *Cluster) Close() error {
 	return c.closeErr
 }
 
-// Runtime is process or docker.
+// Runtime is process, docker or external.
 func (c *Cluster) Runtime() string { return c.runtime }
 
 // Features says what scenarios may ask of this target in this runtime.
-func (c *Cluster) Features() Features { return c.target.Features() }
+func (c *Cluster) Features() Features { return c.rt.able(c.target.Features()) }
 
 // Target is what runs.
 func (c *Cluster) Target() Target { return c.target }
@@ -152,6 +163,9 @@ func (c *Cluster) Direct(node int) string { return c.plan.direct[node].kafka }
 
 // DirectLocal is a node's local-read listener, past the proxy.
 func (c *Cluster) DirectLocal(node int) string { return c.plan.direct[node].local }
+
+// Rack is the rack that a node says it is in.
+func (c *Cluster) Rack(node int) string { return c.plan.nodes[node].Rack }
 
 // Running tells whether the node's program runs.
 func (c *Cluster) Running(node int) bool { return c.rt.running(node) }

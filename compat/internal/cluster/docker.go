@@ -394,6 +394,8 @@ func (r *containers) removeLabelled(ctx context.Context, ours func(labels map[st
 // closeWithin bounds the removal of all containers.
 const closeWithin = 60 * time.Second
 
+func (*containers) able(f Features) Features { return f.ours() }
+
 func (r *containers) close() error {
 	if r.docker == nil {
 		return nil

@@ -57,5 +57,5 @@ func Edges() []Edge {
 	return out
 }
 
-// Rack is the rack that a node is in.
+// Rack is the rack that a node of ours is put in. See Cluster.Rack.
 func Rack(node int) string { return fmt.Sprintf("r%d", node) }

@@ -9,6 +9,10 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"lockstep/compat/internal/raw"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Status is what a node tells of itself at /replicas.
@@ -90,15 +94,52 @@ func (c *Cluster) httpOK(ctx context.Context, node int, path string) error {
 
 // Status asks a node for its state.
 func (c *Cluster) Status(ctx context.Context, node int) (Status, error) {
+	if !c.Features().Replicas {
+		return Status{}, fmt.Errorf("node %d's state: no HTTP address of it is known: %w", node, ErrCannot)
+	}
+	s, err := statusAt(ctx, c.plan.direct[node].http)
+	if err != nil {
+		return s, fmt.Errorf("state of node %d: %w", node, err)
+	}
+	return s, nil
+}
+
+func statusAt(ctx context.Context, addr string) (Status, error) {
 	var s Status
-	body, err := c.get(ctx, node, "/replicas")
+	body, err := httpGet(ctx, "http://"+addr+"/replicas")
 	if err != nil {
 		return s, err
 	}
 	if err := json.Unmarshal(body, &s); err != nil {
-		return s, fmt.Errorf("/replicas of node %d: %w", node, err)
+		return s, fmt.Errorf("%s/replicas: %w", addr, err)
 	}
 	return s, nil
+}
+
+// allKnown: every node knows all brokers, and every partition has all its replicas in sync.
+func allKnown(ctx context.Context, c *Cluster) error {
+	for _, n := range Nodes() {
+		conn, err := raw.Dial(ctx, c.Direct(n))
+		if err != nil {
+			return fmt.Errorf("node %d: %w", n, err)
+		}
+		m, err := conn.MetadataAll(ctx)
+		conn.Close()
+		if err != nil {
+			return fmt.Errorf("node %d: %w", n, err)
+		}
+		if len(m.Brokers) != Size {
+			return fmt.Errorf("node %d knows %d brokers", n, len(m.Brokers))
+		}
+		for _, t := range m.Topics {
+			for _, p := range t.Partitions {
+				if err := kerr.ErrorForCode(p.ErrorCode); err != nil || len(p.ISR) != len(p.Replicas) {
+					return fmt.Errorf("node %d: %s-%d has %d of %d replicas in sync, error %v", n, *t.Topic, p.Partition, len(p.ISR), len(p.Replicas), err)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // Counts are records and bytes served in Fetch responses, by the role of the replica that served them.
@@ -114,6 +155,9 @@ func (c Counts) Minus(before Counts) Counts {
 // see Since.
 func (c *Cluster) NodeCounts(ctx context.Context) map[int]Counts {
 	out := map[int]Counts{}
+	if !c.Features().Counters {
+		return out
+	}
 	for _, n := range Nodes() {
 		body, err := c.get(ctx, n, "/metrics")
 		if err != nil {

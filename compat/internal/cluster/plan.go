@@ -28,7 +28,8 @@ type direct struct{ kafka, local, http string }
 
 // plan is the whole wiring.
 type plan struct {
-	api     string // toxiproxy's API, as the suite dials it
+	api     string // toxiproxy's API, as the suite dials it; "": there is none
+	given   bool   // nodes and proxies are there: nothing is to be started or set up
 	proxies []proxyPlan
 	nodes   map[int]NodePlan
 	direct  map[int]direct

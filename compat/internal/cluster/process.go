@@ -224,6 +224,8 @@ func (r *processes) wipe(_ context.Context, n NodePlan) error {
 	return os.MkdirAll(n.DataDir, 0o755)
 }
 
+func (*processes) able(f Features) Features { return f.ours() }
+
 func (r *processes) close() error {
 	r.mu.Lock()
 	r.closed = true

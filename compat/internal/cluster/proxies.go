@@ -7,7 +7,8 @@ import (
 	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
 )
 
-// Proxies is toxiproxy's API for the edges of one cluster. Safe for concurrent use.
+// Proxies is toxiproxy's API for the edges of one cluster. Safe for concurrent use. On nil, which is no toxiproxy at all,
+// everything that would break a link is an error that wraps ErrCannot.
 type Proxies struct {
 	api    string
 	client *toxiproxy.Client
@@ -19,6 +20,30 @@ type Traffic struct{ Up, Down int64 }
 
 func newProxies(api string) *Proxies {
 	return &Proxies{api: api, client: toxiproxy.NewClient(api)}
+}
+
+// errNoProxies is what there is to say without a toxiproxy.
+var errNoProxies = fmt.Errorf("there is no toxiproxy before this cluster: %w", ErrCannot)
+
+// proxy finds an edge's proxy.
+func (p *Proxies) proxy(e Edge) (*toxiproxy.Proxy, error) {
+	if p == nil {
+		return nil, errNoProxies
+	}
+	return p.client.Proxy(string(e))
+}
+
+// Listens is where each proxy listens, as toxiproxy sees it.
+func (p *Proxies) Listens() (map[Edge]string, error) {
+	all, err := p.client.Proxies()
+	if err != nil {
+		return nil, err
+	}
+	out := map[Edge]string{}
+	for name, x := range all {
+		out[Edge(name)] = x.Listen
+	}
+	return out, nil
 }
 
 func (p *Proxies) populate(plans []proxyPlan) error {
@@ -34,7 +59,7 @@ func (p *Proxies) populate(plans []proxyPlan) error {
 
 // SetEnabled opens or closes an edge: a closed one refuses connections, and closing resets those that are open.
 func (p *Proxies) SetEnabled(e Edge, enabled bool) error {
-	proxy, err := p.client.Proxy(string(e))
+	proxy, err := p.proxy(e)
 	if err == nil && proxy.Enabled != enabled {
 		proxy.Enabled = enabled
 		err = proxy.Save()
@@ -47,7 +72,7 @@ func (p *Proxies) SetEnabled(e Edge, enabled bool) error {
 
 // AddToxic puts a toxic on one stream (upstream or downstream) of an edge, under a name of its own.
 func (p *Proxies) AddToxic(e Edge, name, kind, stream string, attrs map[string]any) error {
-	proxy, err := p.client.Proxy(string(e))
+	proxy, err := p.proxy(e)
 	if err == nil {
 		_, err = proxy.AddToxic(name, kind, stream, 1, attrs)
 	}
@@ -59,7 +84,7 @@ func (p *Proxies) AddToxic(e Edge, name, kind, stream string, attrs map[string]a
 
 // RemoveToxic takes a toxic away.
 func (p *Proxies) RemoveToxic(e Edge, name string) error {
-	proxy, err := p.client.Proxy(string(e))
+	proxy, err := p.proxy(e)
 	if err == nil {
 		err = proxy.RemoveToxic(name)
 	}
@@ -71,6 +96,9 @@ func (p *Proxies) RemoveToxic(e Edge, name string) error {
 
 // Reset enables every edge and takes every toxic away.
 func (p *Proxies) Reset() error {
+	if p == nil {
+		return nil
+	}
 	if err := p.client.ResetState(); err != nil {
 		return fmt.Errorf("reset toxiproxy: %w", err)
 	}

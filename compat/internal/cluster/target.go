@@ -36,8 +36,9 @@ type Target interface {
 	Settled(ctx context.Context, c *Cluster) error
 }
 
-// Features of a target. What is missing makes cells that need it skips, with that reason.
+// Features of a target in a runtime. What is missing makes cells that need it skips, with that reason.
 type Features struct {
+	// Of the target.
 	LocalListener bool // a listener on which a follower calls itself the leader
 	Counters      bool // counts of records served by role
 	Replicas      bool // the state of every replica over HTTP
@@ -45,4 +46,14 @@ type Features struct {
 	Reconfigure   bool // nodes can be started again with other settings
 	PeerLinks     bool // each pair of nodes replicates over edges of its own
 	Wipe          bool // a node's data can be taken away
+	// Of the runtime.
+	Processes bool // nodes can be killed, stopped, paused and started
+	Proxies   bool // toxiproxy is before the nodes
+	Traffic   bool // what crosses a client's edge is the clients', for the suite itself has another way
+}
+
+// ours are the features of a target in a cluster that the suite started.
+func (f Features) ours() Features {
+	f.Processes, f.Proxies, f.Traffic = true, true, true
+	return f
 }

@@ -118,7 +118,7 @@ func (c *Cell) FromFollower(t Topic, follower int) clients.ConsumerOptions {
 	if c.Kind.Local {
 		o.Bootstrap = []string{c.Cluster.Dial(cluster.LocalEdge(follower))}
 	} else {
-		o.Rack = cluster.Rack(follower)
+		o.Rack = c.Cluster.Rack(follower)
 	}
 	return o
 }

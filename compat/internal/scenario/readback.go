@@ -56,7 +56,7 @@ func (c *Cell) CompareReplicas(ctx context.Context, t Topic, from, to int64) (in
 			size = got.Bytes
 			c.noteCopy(t, fmt.Sprintf("raw-normal-%d", n), n, from, to, got.Records)
 		}
-		if !c.Cluster.Target().Features().LocalListener {
+		if !c.Cluster.Features().LocalListener {
 			continue
 		}
 		if _, err := c.copyReplica(ctx, t, n, fmt.Sprintf("raw-local-%d", n), c.Cluster.DirectLocal(n), from, to); err != nil {

@@ -117,8 +117,8 @@ func (s *Suite) ready(ctx context.Context, c *Cell) error {
 		}
 		return err
 	}
-	if c.Kind.Local && !s.Cluster.Target().Features().LocalListener {
-		return Skipf("%s reads from followers by the local-read listener only, which %s does not have", c.Kind.Name, s.Cluster.Target().Name())
+	if c.Kind.Local && !s.Cluster.Features().LocalListener {
+		return Skipf("%s reads from followers by the local-read listener only, which there is none of here (target %s, runtime %s)", c.Kind.Name, s.Cluster.Target().Name(), s.Cluster.Runtime())
 	}
 	if err := s.Cluster.Healthy(ctx); err != nil {
 		if err := s.Cluster.Restore(ctx); err != nil {
@@ -191,7 +191,7 @@ func (s *Suite) finish(ctx context.Context, c *Cell, start time.Time) report.Cel
 // keepStates keeps what every node says of itself beside a cell's logs, for whoever looks into a failure. A node that says
 // nothing leaves the error in place of it.
 func (s *Suite) keepStates(c *Cell) {
-	if !s.Cluster.Target().Features().Replicas {
+	if !s.Cluster.Features().Replicas {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

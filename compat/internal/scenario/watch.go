@@ -30,7 +30,7 @@ type replicaKey struct {
 func (s *Suite) watch(ctx context.Context, cells ...*Cell) *watcher {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &watcher{cancel: cancel, seen: map[replicaKey]history.ReplicaState{}}
-	if !s.Cluster.Target().Features().Replicas {
+	if !s.Cluster.Features().Replicas {
 		return w
 	}
 	w.wg.Go(func() {
