@@ -46,10 +46,11 @@ type Cell struct {
 	Known string `json:"known_difference,omitempty"`
 	// Stop is where MaxUnavailability lies.
 	Stop *Stop `json:"longest_stop,omitempty"`
-	// Resume is how long this client took to go on, in ms from the beginning of each kind of fault.
+	// Resume is for how long, in ms, this client stood still because of a fault, by who it was and which fault: "reader:
+	// leader killed".
 	Resume map[string]int64 `json:"resume_ms,omitempty"`
-	// Delay is how long after the acknowledgement records were delivered.
-	Delay *Delay `json:"delay_ms,omitempty"`
+	// Delay is how long records took to their delivery, by how many came: "idle", "load".
+	Delay map[string]Delay `json:"delay_ms,omitempty"`
 }
 
 // Stop is a time in which a producer or reader with something to do did nothing.
@@ -59,13 +60,17 @@ type Stop struct {
 	MS     int64  `json:"ms"`
 }
 
-// Delay compares readers of the leader with readers of a follower, in ms from the acknowledgement to the delivery.
+// Delay compares two readers of the same records in one process, one on the leader and one on a follower, in ms from the
+// moment they were handed to the writer. Extra is by how much later a record came from the follower; below 0 it came
+// earlier.
 type Delay struct {
+	Records  int64  `json:"records"`
 	Leader   Spread `json:"leader"`
 	Follower Spread `json:"follower"`
+	Extra    Spread `json:"extra"`
 }
 
-// Spread is a distribution in ms. It is below zero where records came before their acknowledgement did.
+// Spread is a distribution in ms.
 type Spread struct {
 	P50 float64 `json:"p50"`
 	P99 float64 `json:"p99"`

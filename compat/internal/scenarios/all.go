@@ -8,6 +8,6 @@ func All() []*scenario.Scenario {
 		followerCommitted(), followerUncommitted(), leaderOnly(), preferredReplica(),
 		threeNodes(), lagAndCatchUp(), tenConsumers(), minority(),
 		kafkaPython(), javaTools(), confluent(),
-		linkRefused(), killEveryNode(), linkBlackHoled(),
+		linkRefused(), killEveryNode(), linkBlackHoled(), timeToResume(),
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"lockstep/compat/internal/clients"
 	"lockstep/compat/internal/cluster"
+	"lockstep/compat/internal/faults"
 	"lockstep/compat/internal/history"
 	"lockstep/compat/internal/scenario"
 )
@@ -16,9 +17,41 @@ import (
 // party is many clients on one cluster under the same faults, each with a topic of its own, a writer that never stops and
 // a reader that reads from a follower. It is how scenarios that mostly wait are run with every client at once.
 type party struct {
+	cluster  *cluster.Cluster
+	leader   int // of everyone's partition when the party began
 	follower int // that everyone reads from
 	members  []*member
 	window   scenario.Window // opened before the first client was there
+}
+
+// Who leads and who is read from when a party begins.
+const (
+	partyLeader   = 1
+	partyFollower = 2
+)
+
+// together makes a scenario in which all clients write, and read from the follower, while something happens: a client's
+// own complaints are told by its cell, what happen returns is everyone's. Before and after it every reader goes a step
+// forward by itself; in the end everything that was acknowledged has been read, and the replicas' logs agree.
+func together(id, title string, limit time.Duration, happen func(context.Context, *party) error) *scenario.Scenario {
+	return &scenario.Scenario{ID: id, Title: title, Limit: limit, Faults: true,
+		RunAll: func(ctx context.Context, cells []*scenario.Cell) error {
+			p, err := invite(ctx, cells)
+			if err != nil {
+				return err
+			}
+			p.write()
+			p.read(ctx, resumeWithin, "before anything happened")
+			if err := p.stillFollows(ctx); err != nil {
+				return err
+			}
+			if err := happen(ctx, p); err != nil {
+				return err
+			}
+			p.read(ctx, resumeWithin, "after everything was healed")
+			p.finish(ctx)
+			return nil
+		}}
 }
 
 // member is one cell's part.
@@ -43,17 +76,17 @@ const (
 
 // invite starts every cell's client and has it read from the follower. Cells that cannot begin are told so and left out; an
 // error means that none could.
-func invite(ctx context.Context, cells []*scenario.Cell, follower int) (*party, error) {
-	p := &party{follower: follower}
+func invite(ctx context.Context, cells []*scenario.Cell) (*party, error) {
+	p := &party{cluster: cells[0].Cluster, leader: partyLeader, follower: partyFollower}
 	var err error
 	if p.window, err = cells[0].OpenWindow(ctx); err != nil {
 		return nil, err
 	}
 	for _, c := range cells {
-		m, err := begin(ctx, c, follower)
+		m, err := begin(ctx, c, p.leader, p.follower)
 		if scenario.IsUnknown(err) && ctx.Err() == nil {
 			c.Again(err)
-			m, err = begin(ctx, c, follower)
+			m, err = begin(ctx, c, p.leader, p.follower)
 		}
 		c.Fail(err)
 		if err == nil {
@@ -67,13 +100,13 @@ func invite(ctx context.Context, cells []*scenario.Cell, follower int) (*party, 
 }
 
 // begin brings one client to where it reads from the follower, and proves that it does.
-func begin(ctx context.Context, c *scenario.Cell, follower int) (*member, error) {
+func begin(ctx context.Context, c *scenario.Cell, leader, follower int) (*member, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	m := &member{c: c}
 	var err error
-	// Some partition of six has another leader.
-	if m.topic, err = c.Topic(ctx, 6, func(leader int) bool { return leader != follower }); err != nil {
+	// Of six partitions each node leads some.
+	if m.topic, err = c.Topic(ctx, 6, func(l int) bool { return l == leader }); err != nil {
 		return nil, err
 	}
 	if m.client, err = c.StartUnderTest(ctx); err != nil {
@@ -109,19 +142,38 @@ func begin(ctx context.Context, c *scenario.Cell, follower int) (*member, error)
 	return m, nil
 }
 
-// stillFollows makes sure that the node is still a follower for everyone before its links are cut: else a cut would be one
-// of the leader's, which is another scenario.
+// stillFollows makes sure that the leader is where it was before something is done to it or to the follower: else it would
+// be done to the other.
 func (p *party) stillFollows(ctx context.Context) error {
 	for _, m := range p.members {
 		leader, err := m.c.LeaderNow(ctx, m.topic)
 		if err != nil {
 			return err
 		}
-		if leader == p.follower {
-			return scenario.Unknownf("the leader of %s-%d moved to node %d, whose link was to be cut as a follower's", m.topic.Name, m.topic.Partition, leader)
+		if leader != p.leader {
+			return scenario.Unknownf("the leader of %s-%d moved from node %d to node %d", m.topic.Name, m.topic.Partition, p.leader, leader)
 		}
 	}
 	return nil
+}
+
+// settle waits until leaders are where they were before the last fault.
+func (p *party) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := p.stillFollows(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // each runs do for every member at the same time; an error is that cell's complaint.
@@ -235,6 +287,21 @@ func (p *party) fault(ctx context.Context, do func(context.Context, *history.Cel
 	}
 	return err
 }
+
+// during injects a fault, has every writer go a step forward while it lasts, lets it last, and heals it.
+func (p *party) during(ctx context.Context, f faults.Fault, lasts time.Duration) error {
+	if err := p.fault(ctx, f.Inject); err != nil {
+		return err
+	}
+	p.acks(ctx, resumeWithin, "during "+f.Name)
+	if err := hold(ctx, lasts); err != nil {
+		return err
+	}
+	return p.fault(ctx, f.Heal)
+}
+
+// resumeWithin is how long a client may take to go on once nothing is in its way.
+const resumeWithin = 60 * time.Second
 
 // hold lets a fault last.
 func hold(ctx context.Context, d time.Duration) error {

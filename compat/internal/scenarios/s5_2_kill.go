@@ -15,27 +15,14 @@ import (
 // Must be seen: each kill bites; writers go on while a node is dead, readers go on at the latest when it is back, all
 // by themselves; nothing acknowledged is lost, nothing doubled or changed; in the end the replicas' logs agree.
 func killEveryNode() *scenario.Scenario {
-	return &scenario.Scenario{ID: "5.2", Title: "kill -9 of each node in turn under readers and writers", Limit: 8 * time.Minute, Faults: true,
-		RunAll: func(ctx context.Context, cells []*scenario.Cell) error {
-			const follower = 2
-			p, err := invite(ctx, cells, follower)
-			if err != nil {
-				return err
-			}
-			p.write()
-			p.read(ctx, resumeWithin, "before the first kill")
+	return together("5.2", "kill -9 of each node in turn under readers and writers", 8*time.Minute,
+		func(ctx context.Context, p *party) error {
 			for _, n := range cluster.Nodes() {
-				kill := faults.Killed(cells[0].Cluster, n)
-				if err := p.fault(ctx, kill.Inject); err != nil {
-					return err
-				}
-				p.acks(ctx, resumeWithin, fmt.Sprintf("while node %d is dead", n))
-				if err := p.fault(ctx, kill.Heal); err != nil {
+				if err := p.during(ctx, faults.Killed(p.cluster, n), 0); err != nil {
 					return err
 				}
 				p.read(ctx, resumeWithin, fmt.Sprintf("after node %d came back", n))
 			}
-			p.finish(ctx)
 			return nil
-		}}
+		})
 }

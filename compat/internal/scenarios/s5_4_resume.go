@@ -1,0 +1,52 @@
+package scenarios
+
+import (
+	"context"
+	"time"
+
+	"lockstep/compat/internal/cluster"
+	"lockstep/compat/internal/faults"
+	"lockstep/compat/internal/scenario"
+)
+
+// 5.4: how long each client stands still, as a reader from a follower and as a writer, when the follower is cut from its
+// leader, when the follower is killed, when the leader is killed, and when the follower's machine falls silent: black
+// holes on all its links.
+//
+// Must be seen: everyone was reading from the follower; each fault bites; while it lasts, every client goes on by itself
+// within a bound. Readers of the local-read listener know no other address, and go on when it is healed.
+func timeToResume() *scenario.Scenario {
+	return together("5.4", "time to resume after each fault, for every client", 12*time.Minute,
+		func(ctx context.Context, p *party) error {
+			for _, step := range []struct {
+				name     string
+				fault    faults.Fault
+				onlyHere func(*member) bool
+			}{
+				{"follower cut from its leader", faults.Isolated(p.cluster, p.follower), local},
+				{"follower killed", faults.Killed(p.cluster, p.follower), local},
+				{"leader killed", faults.Killed(p.cluster, p.leader), nobody},
+				{"follower black-holed", faults.BlackHole(p.cluster, edgesOf(p.follower)...), local},
+			} {
+				if err := p.settle(ctx); err != nil {
+					return err
+				}
+				if err := p.awaitOnFollower(ctx); err != nil {
+					return err
+				}
+				if err := p.measure(ctx, step.name, step.fault, step.onlyHere); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+}
+
+// edgesOf are all links of a node: clients' and peers'.
+func edgesOf(node int) []cluster.Edge {
+	out := []cluster.Edge{cluster.ClientEdge(node), cluster.LocalEdge(node)}
+	for _, peer := range cluster.Others(node) {
+		out = append(out, cluster.RaftEdge(node, peer), cluster.RaftEdge(peer, node))
+	}
+	return out
+}
