@@ -8,6 +8,7 @@ func All() []*scenario.Scenario {
 		followerCommitted(), followerUncommitted(), leaderOnly(), preferredReplica(),
 		threeNodes(), lagAndCatchUp(), tenConsumers(), minority(),
 		kafkaPython(), javaTools(), confluent(),
-		linkRefused(), killEveryNode(), linkBlackHoled(), timeToResume(),
+		linkRefused(), killEveryNode(), linkBlackHoled(), timeToResume(), followerDelay(),
+		rollingRestart(), transferred(), paused(), badLink(), lopsidedCuts(),
 	}
 }

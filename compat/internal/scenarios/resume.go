@@ -14,10 +14,36 @@ import (
 // which any of them gives up a connection that has fallen silent (60 s in librdkafka) and some more.
 const resumeBound = 90 * time.Second
 
+// step is a fault in a row of them, while each of which clients go on.
+type step struct {
+	name  string
+	fault faults.Fault
+	// onlyHere tells readers that have no other way while it lasts.
+	onlyHere func(*member) bool
+}
+
+// steps measures one fault after the other, each from where all clients read from the follower, and the leader is where it
+// was.
+func (p *party) steps(ctx context.Context, steps ...step) error {
+	for _, s := range steps {
+		if err := p.settle(ctx); err != nil {
+			return err
+		}
+		if err := p.awaitOnFollower(ctx); err != nil {
+			return err
+		}
+		if err := p.measure(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // measure injects a fault, waits until every client has found another way and gone a step forward on it, notes for how long
-// each stood still, and heals the fault. What readers have to get was sent after the fault bit. Readers that onlyHere names
-// have no other way; their standstill is measured from the healing.
-func (p *party) measure(ctx context.Context, name string, f faults.Fault, onlyHere func(*member) bool) error {
+// each stood still, and heals the fault. What readers have to get was sent after the fault bit. The standstill of readers
+// that have no other way is measured from the healing.
+func (p *party) measure(ctx context.Context, s step) error {
+	name, f, onlyHere := s.name, s.fault, s.onlyHere
 	from := time.Now().UnixNano()
 	if err := p.fault(ctx, f.Inject); err != nil {
 		return err
@@ -98,7 +124,7 @@ func longestPause(events []history.Event, handle string, kind history.Kind, from
 			break
 		}
 	}
-	return time.Duration(longest)
+	return time.Duration(max(longest, to-last))
 }
 
 // awaitOnFollower waits until nobody reads from leaders any more: in a time in which every reader went a step forward they

@@ -18,27 +18,12 @@ import (
 func timeToResume() *scenario.Scenario {
 	return together("5.4", "time to resume after each fault, for every client", 12*time.Minute,
 		func(ctx context.Context, p *party) error {
-			for _, step := range []struct {
-				name     string
-				fault    faults.Fault
-				onlyHere func(*member) bool
-			}{
-				{"follower cut from its leader", faults.Isolated(p.cluster, p.follower), local},
-				{"follower killed", faults.Killed(p.cluster, p.follower), local},
-				{"leader killed", faults.Killed(p.cluster, p.leader), nobody},
-				{"follower black-holed", faults.BlackHole(p.cluster, edgesOf(p.follower)...), local},
-			} {
-				if err := p.settle(ctx); err != nil {
-					return err
-				}
-				if err := p.awaitOnFollower(ctx); err != nil {
-					return err
-				}
-				if err := p.measure(ctx, step.name, step.fault, step.onlyHere); err != nil {
-					return err
-				}
-			}
-			return nil
+			return p.steps(ctx,
+				step{"follower cut from its leader", faults.Isolated(p.cluster, p.follower), local},
+				step{"follower killed", faults.Killed(p.cluster, p.follower), local},
+				step{"leader killed", faults.Killed(p.cluster, p.leader), nobody},
+				// The last one: a leader keeps readers that came back from a hole to itself for minutes.
+				step{"follower black-holed", faults.BlackHole(p.cluster, edgesOf(p.follower)...), local})
 		})
 }
 
