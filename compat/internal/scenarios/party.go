@@ -288,8 +288,19 @@ func (p *party) fault(ctx context.Context, do func(context.Context, *history.Cel
 	return err
 }
 
-// during injects a fault, has every writer go a step forward while it lasts, lets it last, and heals it.
+// during injects a fault, lets it last, and heals it.
 func (p *party) during(ctx context.Context, f faults.Fault, lasts time.Duration) error {
+	if err := p.fault(ctx, f.Inject); err != nil {
+		return err
+	}
+	if err := hold(ctx, lasts); err != nil {
+		return err
+	}
+	return p.fault(ctx, f.Heal)
+}
+
+// outlast is during, for faults past which every writer has another way: each goes a step forward while it lasts.
+func (p *party) outlast(ctx context.Context, f faults.Fault, lasts time.Duration) error {
 	if err := p.fault(ctx, f.Inject); err != nil {
 		return err
 	}

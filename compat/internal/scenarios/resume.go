@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"lockstep/compat/internal/cluster"
 	"lockstep/compat/internal/faults"
 	"lockstep/compat/internal/history"
 	"lockstep/compat/internal/scenario"
@@ -23,10 +24,14 @@ type step struct {
 }
 
 // steps measures one fault after the other, each from where all clients read from the follower, and the leader is where it
-// was.
+// was. A leader keeps readers that came back empty-handed from a follower to itself for up to minutes; it tells them by their
+// connections, which are therefore broken before each step.
 func (p *party) steps(ctx context.Context, steps ...step) error {
 	for _, s := range steps {
 		if err := p.settle(ctx); err != nil {
+			return err
+		}
+		if err := p.during(ctx, faults.Refused(p.cluster, cluster.ClientEdge(p.leader)), 0); err != nil {
 			return err
 		}
 		if err := p.awaitOnFollower(ctx); err != nil {

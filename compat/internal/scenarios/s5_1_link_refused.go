@@ -15,7 +15,7 @@ import (
 func linkRefused() *scenario.Scenario {
 	return together("5.1", "the follower's link is refused and healed under readers", 5*time.Minute,
 		func(ctx context.Context, p *party) error {
-			return p.during(ctx, faults.Refused(p.cluster, p.edges()...), cutFor)
+			return p.outlast(ctx, faults.Refused(p.cluster, p.edges()...), cutFor)
 		})
 }
 

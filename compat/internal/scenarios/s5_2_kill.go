@@ -18,7 +18,7 @@ func killEveryNode() *scenario.Scenario {
 	return together("5.2", "kill -9 of each node in turn under readers and writers", 8*time.Minute,
 		func(ctx context.Context, p *party) error {
 			for _, n := range cluster.Nodes() {
-				if err := p.during(ctx, faults.Killed(p.cluster, n), 0); err != nil {
+				if err := p.outlast(ctx, faults.Killed(p.cluster, n), 0); err != nil {
 					return err
 				}
 				p.read(ctx, resumeWithin, fmt.Sprintf("after node %d came back", n))

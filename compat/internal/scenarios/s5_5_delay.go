@@ -146,10 +146,10 @@ func delays(events []history.Event, writer string) (report.Delay, error) {
 func ms(ns int64) float64 { return float64(ns) / float64(time.Millisecond) }
 
 // quantiles sorts what was measured, of which there is some. The figures are rounded to hundredths.
-func quantiles(of []float64) report.Quantiles {
+func quantiles(of []float64) report.Spread {
 	slices.Sort(of)
 	at := func(q float64) float64 {
 		return float64(int64(of[min(len(of)-1, int(q*float64(len(of))))]*100)) / 100
 	}
-	return report.Quantiles{P50: at(0.50), P99: at(0.99)}
+	return report.Spread{P50: at(0.50), P99: at(0.99)}
 }
