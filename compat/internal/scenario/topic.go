@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -49,11 +50,18 @@ func every(ctx context.Context, pause time.Duration, try func() error) error {
 // Topic makes the cell's topic with so many partitions and waits until every node names the same leaders. The
 // partition to be used is the first that accept takes (nil: takes any).
 func (c *Cell) Topic(ctx context.Context, partitions int32, accept func(leader int) bool) (Topic, error) {
+	return c.TopicWith(ctx, nil, partitions, accept)
+}
+
+// TopicWith is Topic with configs of its own, beside retention, of which there is none.
+func (c *Cell) TopicWith(ctx context.Context, configs map[string]string, partitions int32, accept func(leader int) bool) (Topic, error) {
 	ctx, cancel := context.WithTimeout(ctx, topicWithin)
 	defer cancel()
 	// A name that tells where it is from, and that no earlier run has used on a cluster that outlives it.
 	name := fmt.Sprintf("compat-%s-%x", strings.ReplaceAll(dirName(c.H.Name()), ".", "-"), c.now().UnixNano()&0xffffff)
-	if err := c.create(ctx, name, partitions); err != nil {
+	all := map[string]string{"retention.ms": "-1"}
+	maps.Copy(all, configs)
+	if err := c.create(ctx, name, partitions, all); err != nil {
 		return Topic{}, err
 	}
 	c.watchTopic(name)
@@ -75,13 +83,13 @@ func (c *Cell) Topic(ctx context.Context, partitions int32, accept func(leader i
 }
 
 // create asks each node in turn: where only the controller creates topics, one of them is it.
-func (c *Cell) create(ctx context.Context, name string, partitions int32) error {
+func (c *Cell) create(ctx context.Context, name string, partitions int32, configs map[string]string) error {
 	return every(ctx, 100*time.Millisecond, func() error {
 		var last error
 		for _, n := range cluster.Nodes() {
 			conn, err := raw.Dial(ctx, c.Cluster.Direct(n))
 			if err == nil {
-				err = conn.CreateTopic(ctx, name, partitions, map[string]string{"retention.ms": "-1"})
+				err = conn.CreateTopic(ctx, name, partitions, configs)
 				conn.Close()
 			}
 			if err == nil {

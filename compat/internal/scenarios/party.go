@@ -22,6 +22,7 @@ type party struct {
 	follower int // that everyone reads from
 	members  []*member
 	window   scenario.Window // opened before the first client was there
+	wg       sync.WaitGroup  // of raw sessions
 }
 
 // Who leads and who is read from when a party begins.
@@ -30,26 +31,48 @@ const (
 	partyFollower = 2
 )
 
-// together makes a scenario in which all clients write, and read from the follower, while something happens: a client's
-// own complaints are told by its cell, what happen returns is everyone's. Before and after it every reader goes a step
-// forward by itself; in the end everything that was acknowledged has been read, and the replicas' logs agree.
-func together(id, title string, limit time.Duration, happen func(context.Context, *party) error) *scenario.Scenario {
-	return &scenario.Scenario{ID: id, Title: title, Limit: limit, Faults: true,
+// outing is a scenario in which all clients write, and read from the follower, while something happens.
+type outing struct {
+	id, title string
+	limit     time.Duration
+	configs   map[string]string // of every topic
+	perSecond int               // written by each client; 0: loadPerSecond
+	// beside, where it is set, starts raw sessions for a member, which run until the writers have ended.
+	beside func(*member)
+	// happen injects and heals. A client's own complaints are told by its cell, what happen returns is everyone's.
+	happen func(context.Context, *party) error
+}
+
+// together makes the scenario of an outing. Before and after what happens every reader goes a step forward by itself; in
+// the end everything that was acknowledged has been read, and the replicas' logs agree.
+func together(o outing) *scenario.Scenario {
+	return &scenario.Scenario{ID: o.id, Title: o.title, Limit: o.limit, Faults: true,
 		RunAll: func(ctx context.Context, cells []*scenario.Cell) error {
-			p, err := invite(ctx, cells)
+			p, err := invite(ctx, cells, o.configs)
 			if err != nil {
 				return err
 			}
-			p.write()
+			sessions, stop := context.WithCancel(ctx)
+			defer func() {
+				stop()
+				p.wg.Wait()
+			}()
+			p.write(o.perSecond)
+			if o.beside != nil {
+				for _, m := range p.members {
+					m.ctx, m.wg = sessions, &p.wg
+					o.beside(m)
+				}
+			}
 			p.read(ctx, resumeWithin, "before anything happened")
 			if err := p.stillFollows(ctx); err != nil {
 				return err
 			}
-			if err := happen(ctx, p); err != nil {
+			if err := o.happen(ctx, p); err != nil {
 				return err
 			}
 			p.read(ctx, resumeWithin, "after everything was healed")
-			p.finish(ctx)
+			p.finish(ctx, stop)
 			return nil
 		}}
 }
@@ -61,6 +84,9 @@ type member struct {
 	client clients.Client // under test: the reader, and the writer where it can tell what became of its records
 	writer clients.Client
 	load   *scenario.Load
+	// ctx and wg are what its raw sessions run under.
+	ctx context.Context
+	wg  *sync.WaitGroup
 }
 
 const (
@@ -76,17 +102,17 @@ const (
 
 // invite starts every cell's client and has it read from the follower. Cells that cannot begin are told so and left out; an
 // error means that none could.
-func invite(ctx context.Context, cells []*scenario.Cell) (*party, error) {
+func invite(ctx context.Context, cells []*scenario.Cell, configs map[string]string) (*party, error) {
 	p := &party{cluster: cells[0].Cluster, leader: partyLeader, follower: partyFollower}
 	var err error
 	if p.window, err = cells[0].OpenWindow(ctx); err != nil {
 		return nil, err
 	}
 	for _, c := range cells {
-		m, err := begin(ctx, c, p.leader, p.follower)
+		m, err := p.begin(ctx, c, configs)
 		if scenario.IsUnknown(err) && ctx.Err() == nil {
 			c.Again(err)
-			m, err = begin(ctx, c, p.leader, p.follower)
+			m, err = p.begin(ctx, c, configs)
 		}
 		c.Fail(err)
 		if err == nil {
@@ -100,13 +126,13 @@ func invite(ctx context.Context, cells []*scenario.Cell) (*party, error) {
 }
 
 // begin brings one client to where it reads from the follower, and proves that it does.
-func begin(ctx context.Context, c *scenario.Cell, leader, follower int) (*member, error) {
+func (p *party) begin(ctx context.Context, c *scenario.Cell, configs map[string]string) (*member, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	m := &member{c: c}
 	var err error
 	// Of six partitions each node leads some.
-	if m.topic, err = c.Topic(ctx, 6, func(l int) bool { return l == leader }); err != nil {
+	if m.topic, err = c.TopicWith(ctx, configs, 6, func(leader int) bool { return leader == p.leader }); err != nil {
 		return nil, err
 	}
 	if m.client, err = c.StartUnderTest(ctx); err != nil {
@@ -128,7 +154,7 @@ func begin(ctx context.Context, c *scenario.Cell, leader, follower int) (*member
 	if err := m.load.Send(ctx, warmRecords); err != nil {
 		return nil, err
 	}
-	if err := m.client.OpenConsumer(ctx, reader, c.FromFollower(m.topic, follower)); err != nil {
+	if err := m.client.OpenConsumer(ctx, reader, c.FromFollower(m.topic, p.follower)); err != nil {
 		return nil, err
 	}
 	if err := c.H.Until(ctx, "the first records", reader, func(x history.Tally) bool { return x.Read >= warmRecords }); err != nil {
@@ -186,9 +212,12 @@ func (p *party) each(do func(*member) error) {
 }
 
 // write starts every writer.
-func (p *party) write() {
+func (p *party) write(perSecond int) {
+	if perSecond == 0 {
+		perSecond = loadPerSecond
+	}
 	for _, m := range p.members {
-		m.load.Start(loadPerSecond)
+		m.load.Start(perSecond)
 	}
 }
 
@@ -216,14 +245,19 @@ func (p *party) acks(ctx context.Context, within time.Duration, when string) {
 	})
 }
 
-// finish stops the writers, has every reader read to the end, ends the clients, and copies every replica.
-func (p *party) finish(ctx context.Context) {
+// finish stops the writers and then the raw sessions, has every reader read to the end, ends the clients, and copies every
+// replica.
+func (p *party) finish(ctx context.Context, stopSessions func()) {
 	p.each(func(m *member) error {
 		ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
 		defer cancel()
-		if err := m.load.Stop(ctx); err != nil {
-			return err
-		}
+		return m.load.Stop(ctx)
+	})
+	stopSessions()
+	p.wg.Wait()
+	p.each(func(m *member) error {
+		ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
+		defer cancel()
 		end, err := m.c.ReadToEnd(ctx, m.topic, 0, reader)
 		if err != nil {
 			return err

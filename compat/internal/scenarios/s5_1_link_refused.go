@@ -13,10 +13,10 @@ import (
 // Must be seen: the cut bites; writers go on, for the leader is still there; after it is healed every reader goes on by
 // itself; nothing is lost, doubled or changed, and no client's position is reset.
 func linkRefused() *scenario.Scenario {
-	return together("5.1", "the follower's link is refused and healed under readers", 5*time.Minute,
-		func(ctx context.Context, p *party) error {
+	return together(outing{id: "5.1", title: "the follower's link is refused and healed under readers", limit: 5 * time.Minute,
+		happen: func(ctx context.Context, p *party) error {
 			return p.outlast(ctx, faults.Refused(p.cluster, p.edges()...), cutFor)
-		})
+		}})
 }
 
 // cutFor is how long a loud cut lasts: longer than any client's first retries.

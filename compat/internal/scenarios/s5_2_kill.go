@@ -15,8 +15,8 @@ import (
 // Must be seen: each kill bites; writers go on while a node is dead, readers go on at the latest when it is back, all
 // by themselves; nothing acknowledged is lost, nothing doubled or changed; in the end the replicas' logs agree.
 func killEveryNode() *scenario.Scenario {
-	return together("5.2", "kill -9 of each node in turn under readers and writers", 8*time.Minute,
-		func(ctx context.Context, p *party) error {
+	return together(outing{id: "5.2", title: "kill -9 of each node in turn under readers and writers", limit: 8 * time.Minute,
+		happen: func(ctx context.Context, p *party) error {
 			for _, n := range cluster.Nodes() {
 				if err := p.outlast(ctx, faults.Killed(p.cluster, n), 0); err != nil {
 					return err
@@ -24,5 +24,5 @@ func killEveryNode() *scenario.Scenario {
 				p.read(ctx, resumeWithin, fmt.Sprintf("after node %d came back", n))
 			}
 			return nil
-		})
+		}})
 }

@@ -15,10 +15,10 @@ import (
 // the hole lasts, although the leader believes the follower well and might send readers back into the hole for ever (not a
 // reader that knows this address only: it goes on when the hole is gone); nothing lost, doubled or changed.
 func linkBlackHoled() *scenario.Scenario {
-	return together("5.3", "the follower's link is a black hole under readers", 8*time.Minute,
-		func(ctx context.Context, p *party) error {
+	return together(outing{id: "5.3", title: "the follower's link is a black hole under readers", limit: 8 * time.Minute,
+		happen: func(ctx context.Context, p *party) error {
 			return p.measure(ctx, step{"follower's client link black-holed", faults.BlackHole(p.cluster, p.edges()...), loyal})
-		})
+		}})
 }
 
 // loyal readers stay with a replica that has fallen silent until the lease on it ends, 5 minutes after they were sent there

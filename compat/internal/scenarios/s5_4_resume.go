@@ -16,15 +16,15 @@ import (
 // Must be seen: everyone was reading from the follower; each fault bites; while it lasts, every client goes on by itself
 // within a bound. Readers of the local-read listener know no other address, and go on when it is healed.
 func timeToResume() *scenario.Scenario {
-	return together("5.4", "time to resume after each fault, for every client", 12*time.Minute,
-		func(ctx context.Context, p *party) error {
+	return together(outing{id: "5.4", title: "time to resume after each fault, for every client", limit: 12 * time.Minute,
+		happen: func(ctx context.Context, p *party) error {
 			return p.steps(ctx,
 				step{"follower cut from its leader", faults.Isolated(p.cluster, p.follower), local},
 				step{"follower killed", faults.Killed(p.cluster, p.follower), local},
 				step{"leader killed", faults.Killed(p.cluster, p.leader), nobody},
 				// The last one: a leader keeps readers that came back from a hole to itself for minutes.
 				step{"follower black-holed", faults.BlackHole(p.cluster, edgesOf(p.follower)...), local})
-		})
+		}})
 }
 
 // edgesOf are all links of a node: clients' and peers'.

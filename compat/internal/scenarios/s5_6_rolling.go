@@ -15,8 +15,8 @@ import (
 // Must be seen: writers and readers go on while each node is away; no record of an idempotent writer fails; nothing
 // acknowledged is lost, doubled or changed.
 func rollingRestart() *scenario.Scenario {
-	return together("5.6", "rolling restart under readers and writers", 8*time.Minute,
-		func(ctx context.Context, p *party) error {
+	return together(outing{id: "5.6", title: "rolling restart under readers and writers", limit: 8 * time.Minute,
+		happen: func(ctx context.Context, p *party) error {
 			for _, n := range cluster.Nodes() {
 				who, onlyHere := "follower", nobody
 				switch n {
@@ -31,7 +31,7 @@ func rollingRestart() *scenario.Scenario {
 			}
 			p.noneFailed()
 			return nil
-		})
+		}})
 }
 
 // 5.7: leadership is handed over on request, under readers and writers, to each of the other nodes; the follower that
@@ -40,8 +40,8 @@ func rollingRestart() *scenario.Scenario {
 // Must be seen: a newer epoch with the new leader on every node; writers and readers go on; no record of an idempotent
 // writer fails; nothing acknowledged is lost, doubled or changed.
 func transferred() *scenario.Scenario {
-	return together("5.7", "leadership is handed over under readers and writers", 6*time.Minute,
-		func(ctx context.Context, p *party) error {
+	return together(outing{id: "5.7", title: "leadership is handed over under readers and writers", limit: 6 * time.Minute,
+		happen: func(ctx context.Context, p *party) error {
 			for _, to := range cluster.Others(p.leader) {
 				for _, m := range p.onePerShard(ctx) {
 					s := step{fmt.Sprintf("leadership handed to node %d", to), faults.Transferred(p.cluster, m.topic.Name, m.topic.Partition, to), nobody}
@@ -52,7 +52,7 @@ func transferred() *scenario.Scenario {
 			}
 			p.noneFailed()
 			return nil
-		})
+		}})
 }
 
 // onePerShard are members whose partitions are all those whose leadership can be handed over apart.
