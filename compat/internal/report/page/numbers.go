@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"lockstep/compat/internal/report"
@@ -98,9 +99,9 @@ func resume(cells []report.Cell) table {
 	return t
 }
 
-// delayRow is what reading from a follower costs a client in one scenario.
+// delayRow is what reading from a follower costs a client under some load.
 type delayRow struct {
-	Client, Scenario string
+	Client, Load string
 	report.Delay
 	Extra50, Extra99 string
 }
@@ -108,9 +109,9 @@ type delayRow struct {
 func delays(cells []report.Cell) []delayRow {
 	var out []delayRow
 	for _, c := range cells {
-		if d := c.Delay; d != nil {
-			out = append(out, delayRow{c.Client, c.Scenario, *d,
-				fmt.Sprintf("%+.1f", d.Follower.P50-d.Leader.P50), fmt.Sprintf("%+.1f", d.Follower.P99-d.Leader.P99)})
+		for _, load := range slices.Sorted(maps.Keys(c.Delay)) {
+			d := c.Delay[load]
+			out = append(out, delayRow{c.Client, load, d, fmt.Sprintf("%+.1f", d.Extra.P50), fmt.Sprintf("%+.1f", d.Extra.P99)})
 		}
 	}
 	return out

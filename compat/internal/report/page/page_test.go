@@ -21,7 +21,7 @@ func run(t *testing.T) string {
 	dir := t.TempDir()
 	r := &report.Results{Target: "lockstep", Runtime: "process", Seed: 7, Run: report.RunInfo{Again: "make compat SEED=7"}}
 	r.Add(report.Cell{Scenario: "5.1", Client: "java", Title: "a cut", Status: report.Pass, Records: 2, Resume: map[string]int64{"follower killed": 1234},
-		Delay: &report.Delay{Leader: report.Spread{P50: 1, P99: 2}, Follower: report.Spread{P50: 3.5, P99: 9}}})
+		Delay: map[string]report.Delay{"idle": {Leader: report.Spread{P50: 1, P99: 2}, Follower: report.Spread{P50: 3.5, P99: 9}, Extra: report.Spread{P50: 2.5, P99: 7}}}})
 	r.Add(report.Cell{Scenario: "5.1", Client: "kcat", Title: "a cut", Status: report.Fail, Reason: "oracle 1: " + nasty, Records: 2, Reproduce: "make compat SCENARIO=5.1 CLIENT=kcat"})
 	r.Add(report.Cell{Scenario: "6.1", Client: "java", Title: "random", Status: report.Skip, Reason: "not here"})
 	r.Add(report.Cell{Scenario: "6.1", Client: "kcat", Title: "random", Status: report.Pass, Known: "it <b>differs</b>", Records: 1})
