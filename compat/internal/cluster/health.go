@@ -33,6 +33,7 @@ type ShardStatus struct {
 	CommitIndex   uint64           `json:"commit_index"`
 	AppliedIndex  uint64           `json:"applied_index"`
 	LastIndex     uint64           `json:"last_index"`
+	FirstIndex    uint64           `json:"first_index"` // oldest entry kept
 	LastContactMS int64            `json:"last_contact_ms"`
 	Followers     []FollowerStatus `json:"followers"`
 }

@@ -10,6 +10,6 @@ func All() []*scenario.Scenario {
 		kafkaPython(), javaTools(), confluent(),
 		linkRefused(), killEveryNode(), linkBlackHoled(), timeToResume(), followerDelay(),
 		rollingRestart(), transferred(), paused(), badLink(), lopsidedCuts(),
-		linearizable(), hopping(), overwritten(), wiped(), newLeaderBarrier(), protocolTraps(),
+		linearizable(), hopping(), overwritten(), wiped(), newLeaderBarrier(), protocolTraps(), belowTheLog(),
 	}
 }

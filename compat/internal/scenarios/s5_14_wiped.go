@@ -8,9 +8,8 @@ import (
 	"lockstep/compat/internal/scenario"
 )
 
-// 5.14: the follower that everyone reads from is killed (kill -9) and loses its disk, while writers go on; it is started with
-// nothing.
-// Raft logs still hold, so that it has to be sent state and segments.
+// 5.14: the follower that everyone reads from is killed (kill -9) and loses its disk, while writers go on; it is started
+// with nothing. (5.17 does the same where the others' Raft logs no longer hold all of it.)
 //
 // Must be seen: the node comes back with all there is, and what it then serves is byte for byte what the others have;
 // readers that go on there are not sent back and miss nothing.

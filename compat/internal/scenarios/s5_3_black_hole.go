@@ -21,9 +21,6 @@ func linkBlackHoled() *scenario.Scenario {
 		}})
 }
 
-// loyal readers stay with a replica that has fallen silent until the lease on it ends, 5 minutes after they were sent there
-// (kafka-python 3 does that when it can still connect, as do old versions of librdkafka, which kcat is often built with), or
-// know no other address. They need not find another way while the hole lasts.
-func loyal(m *member) bool {
-	return local(m) || m.c.Kind.Name == "kafka-python-3" || m.c.Kind.Name == "kcat"
-}
+// loyal readers stay with a replica that has fallen silent until their lease on it ends (deaf ones, and kafka-python 3 for
+// as long as it can connect). They need not find another way while the hole lasts.
+func loyal(m *member) bool { return deaf(m) || m.c.Kind.Name == "kafka-python-3" }
