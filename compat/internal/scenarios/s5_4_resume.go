@@ -23,7 +23,7 @@ func timeToResume() *scenario.Scenario {
 				step{"follower killed", faults.Killed(p.cluster, p.follower), local},
 				step{"leader killed", faults.Killed(p.cluster, p.leader), nobody},
 				// The last one: a leader keeps readers that came back from a hole to itself for minutes.
-				step{"follower black-holed", faults.BlackHole(p.cluster, edgesOf(p.follower)...), local})
+				step{"follower black-holed", faults.BlackHole(p.cluster, edgesOf(p.follower)...), deaf})
 		}})
 }
 
