@@ -20,7 +20,7 @@ func (c *Conn) Pipeline(ctx context.Context, reqs ...kmsg.Request) ([]kmsg.Respo
 	first := c.next + 1
 	var all []byte
 	for i, req := range reqs {
-		all = c.format.AppendRequest(all, req, first+int32(i))
+		all = append(all, c.format.AppendRequest(nil, req, first+int32(i))...) // it writes the length to the slice's beginning
 	}
 	if _, err := c.c.Write(all); err != nil {
 		return nil, fmt.Errorf("send %d requests: %w", len(reqs), err)

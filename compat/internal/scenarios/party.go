@@ -58,6 +58,12 @@ func together(o outing) *scenario.Scenario {
 				p.wg.Wait()
 			}()
 			p.write(o.perSecond)
+			done := false
+			defer func() {
+				if !done {
+					p.abandon()
+				}
+			}()
 			if o.beside != nil {
 				for _, m := range p.members {
 					m.ctx, m.wg = sessions, &p.wg
@@ -72,6 +78,7 @@ func together(o outing) *scenario.Scenario {
 				return err
 			}
 			p.read(ctx, resumeWithin, "after everything was healed")
+			done = true
 			p.finish(ctx, stop)
 			return nil
 		}}
@@ -243,6 +250,21 @@ func (p *party) acks(ctx context.Context, within time.Duration, when string) {
 		}
 		return nil
 	})
+}
+
+// abandon ends the writers of a party that will not be finished, so that nothing of it is told to the next try.
+func (p *party) abandon() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, m := range p.members {
+		wg.Go(func() {
+			if err := m.load.Stop(ctx); err != nil {
+				m.c.H.Logf("the writer did not end: %v", err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // finish stops the writers and then the raw sessions, has every reader read to the end, ends the clients, and copies every

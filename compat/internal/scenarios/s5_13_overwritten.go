@@ -87,20 +87,25 @@ func produceOnce(ctx context.Context, addr string, p raw.Produce) (*raw.Produced
 	return conn.Produce(ctx, p)
 }
 
-// heldBack shows the bite: the old leader's log ends above its high watermark.
+// heldBack shows the bite: the old leader's log holds what was not committed.
 func heldBack(ctx context.Context, c *scenario.Cell, t scenario.Topic) error {
+	shard, err := c.Cluster.ShardOf(ctx, t.Name, t.Partition)
+	if err != nil {
+		return err
+	}
 	s, err := c.Cluster.Status(ctx, t.Leader)
 	if err != nil {
 		return err
 	}
-	for _, r := range s.Replicas {
-		if r.Topic == t.Name && r.Partition == t.Partition {
-			c.H.Logf("the old leader's log ends at %d, its high watermark is %d", r.LogEnd, r.HighWatermark)
-			if r.LogEnd > r.HighWatermark {
-				return nil
-			}
-			return scenario.Unknownf("the old leader's log ends at its high watermark %d: nothing was there to be replaced", r.HighWatermark)
+	for _, sh := range s.Shards {
+		if sh.Shard != shard {
+			continue
 		}
+		c.H.Logf("the old leader's log ends at index %d, of which %d are committed", sh.LastIndex, sh.CommitIndex)
+		if sh.LastIndex > sh.CommitIndex {
+			return nil
+		}
+		return scenario.Unknownf("the old leader's log ends at index %d, all of which is committed: nothing was there to be replaced", sh.LastIndex)
 	}
-	return fmt.Errorf("node %d does not tell of %s-%d", t.Leader, t.Name, t.Partition)
+	return fmt.Errorf("node %d does not tell of shard %d", t.Leader, shard)
 }

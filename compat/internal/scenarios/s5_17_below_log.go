@@ -2,11 +2,13 @@ package scenarios
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"lockstep/compat/internal/clients"
+	"lockstep/compat/internal/cluster"
 	"lockstep/compat/internal/faults"
 	"lockstep/compat/internal/raw"
 	"lockstep/compat/internal/scenario"
@@ -35,6 +37,13 @@ func rebuildFromSegments(ctx context.Context, c *scenario.Cell) error {
 	}
 	if err := c.Cluster.Reconfigure(ctx, smallAndSwift); err != nil {
 		return err
+	}
+	// Files that are there keep their size: every node gets its data anew from the others, in small ones.
+	for _, n := range cluster.Nodes() {
+		anew := faults.Wiped(c.Cluster, n)
+		if err := errors.Join(anew.Inject(ctx, c.H), anew.Heal(ctx, c.H)); err != nil {
+			return err
+		}
 	}
 	t, err := c.Topic(ctx, 6, func(leader int) bool { return leader == partyLeader })
 	if err != nil {
