@@ -5,8 +5,8 @@ import "lockstep/compat/internal/scenario"
 // All are the scenarios in the order in which they run: the quiet ones first.
 func All() []*scenario.Scenario {
 	return []*scenario.Scenario{
-		followerCommitted(), followerUncommitted(), leaderOnly(), preferredReplica(),
-		threeNodes(), lagAndCatchUp(), tenConsumers(), minority(),
+		followerCommitted(), followerUncommitted(), leaderOnly(), commitWait(), preferredReplica(),
+		threeNodes(), lagAndCatchUp(), leaderKilled(), tenConsumers(), minority(), linkDelay(),
 		kafkaPython(), javaTools(), confluent(),
 		linkRefused(), killEveryNode(), linkBlackHoled(), timeToResume(), followerDelay(),
 		rollingRestart(), transferred(), paused(), badLink(), lopsidedCuts(),
