@@ -19,7 +19,8 @@ type Topic struct {
 	Name      string
 	ID        [16]byte
 	Partition int32
-	Leader    int // when it was made; faults may move it
+	Leader    int   // when it was made; faults may move it
+	Epoch     int32 // the leader's, then
 	Followers []int
 }
 
@@ -106,14 +107,18 @@ func (c *Cell) create(ctx context.Context, name string, partitions int32, config
 
 // LeaderNow is the leader that all nodes name at this moment.
 func (c *Cell) LeaderNow(ctx context.Context, t Topic) (int, error) {
+	now, err := c.lookAgain(ctx, t)
+	return now.Leader, err
+}
+
+func (c *Cell) lookAgain(ctx context.Context, t Topic) (now Topic, err error) {
 	ctx, cancel := context.WithTimeout(ctx, topicWithin)
 	defer cancel()
-	var now Topic
-	err := every(ctx, 50*time.Millisecond, func() (err error) {
+	err = every(ctx, 50*time.Millisecond, func() (err error) {
 		now, err = c.agreed(ctx, t.Name, t.Partition)
 		return err
 	})
-	return now.Leader, err
+	return now, err
 }
 
 // UnlessMoved turns an error into "shows nothing" when the partition's leader is not where it was when the cell chose
@@ -123,41 +128,42 @@ func (c *Cell) UnlessMoved(ctx context.Context, t Topic, err error) error {
 	if err == nil {
 		return nil
 	}
-	now, lookErr := c.LeaderNow(ctx, t)
-	if lookErr != nil || now == t.Leader {
+	now, lookErr := c.lookAgain(ctx, t)
+	if lookErr != nil || (now.Leader == t.Leader && now.Epoch == t.Epoch) {
 		return err
 	}
-	return Unknownf("the leader of %s-%d moved from node %d to %d while the cell ran: %w", t.Name, t.Partition, t.Leader, now, err)
+	return Unknownf("the leader of %s-%d moved while the cell ran, from node %d (epoch %d) to %d (epoch %d): %w",
+		t.Name, t.Partition, t.Leader, t.Epoch, now.Leader, now.Epoch, err)
 }
 
 // agreed asks every node for the leader of a partition.
 func (c *Cell) agreed(ctx context.Context, name string, partition int32) (Topic, error) {
 	t := Topic{Name: name, Partition: partition}
 	for _, n := range cluster.Nodes() {
-		leader, id, err := c.leaderSeenBy(ctx, n, name, partition)
+		now, err := c.leaderSeenBy(ctx, n, name, partition)
 		if err != nil {
 			return t, err
 		}
-		if t.Leader != 0 && t.Leader != leader {
-			return t, fmt.Errorf("node %d names %d, not %d", n, leader, t.Leader)
+		if t.Leader != 0 && (t.Leader != now.ID || t.Epoch != now.Epoch) {
+			return t, fmt.Errorf("node %d names %d in epoch %d, not %d in epoch %d", n, now.ID, now.Epoch, t.Leader, t.Epoch)
 		}
-		t.Leader, t.ID = leader, id
+		t.Leader, t.Epoch, t.ID = now.ID, now.Epoch, now.TopicID
 	}
 	t.Followers = cluster.Others(t.Leader)
 	return t, nil
 }
 
-func (c *Cell) leaderSeenBy(ctx context.Context, node int, name string, partition int32) (int, [16]byte, error) {
+func (c *Cell) leaderSeenBy(ctx context.Context, node int, name string, partition int32) (raw.Leadership, error) {
 	conn, err := raw.Dial(ctx, c.Cluster.Direct(node))
 	if err != nil {
-		return 0, [16]byte{}, fmt.Errorf("node %d: %w", node, err)
+		return raw.Leadership{}, fmt.Errorf("node %d: %w", node, err)
 	}
 	defer conn.Close()
 	now, err := conn.Leader(ctx, name, partition)
 	if err != nil {
-		return 0, now.TopicID, fmt.Errorf("node %d: %w", node, err)
+		return raw.Leadership{}, fmt.Errorf("node %d: %w", node, err)
 	}
-	return now.ID, now.TopicID, nil
+	return now, nil
 }
 
 // End asks the partition's leader, whoever that is now, for the high watermark.
