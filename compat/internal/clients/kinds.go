@@ -20,6 +20,9 @@ type Kind struct {
 	Local bool
 	// Plain: it carries lines of text only, and does not show headers or timestamps.
 	Plain bool
+	// Clings: told by a follower that it is no leader, it asks for metadata, and stays with that follower while the leader
+	// is the one it knew (librdkafka 2.0, which Debian's kcat has; 2.15 does not), until its lease of five minutes ends.
+	Clings bool
 	// Acks: it tells the fate of every record while it runs. Tools do not.
 	Acks bool
 	// Optional: where it is not installed its cells are skips; of the others they are failures.
@@ -61,7 +64,7 @@ func All() []Kind {
 				return howToGet(err, "java/setup.sh driver")
 			},
 			start: func(o Options) (Client, error) { return newTool(o, console{o.Root}), nil }},
-		Kind{Name: "kcat", Plain: true, Optional: true,
+		Kind{Name: "kcat", Plain: true, Optional: true, Clings: true,
 			missing: func(string) error {
 				_, err := exec.LookPath("kcat")
 				return howToGet(err, "apt-get install kcat, brew install kcat")

@@ -38,4 +38,4 @@ func edgesOf(node int) []cluster.Edge {
 
 // deaf readers stay with a follower that tells them to ask another (old versions of librdkafka, which kcat is often built
 // with, do so until their lease on it ends, 5 minutes after they were sent there), or know no other address.
-func deaf(m *member) bool { return local(m) || m.c.Kind.Name == "kcat" }
+func deaf(m *member) bool { return local(m) || m.c.Kind.Clings }

@@ -23,7 +23,7 @@ func rollingRestart() *scenario.Scenario {
 				case p.leader:
 					who = "leader"
 				case p.follower:
-					who, onlyHere = "follower read from", local
+					who, onlyHere = "follower read from", deaf
 				}
 				if err := p.steps(ctx, step{who + " stopped gracefully", faults.Stopped(p.cluster, n), onlyHere}); err != nil {
 					return err
