@@ -227,8 +227,8 @@ type node struct {
 }
 
 var (
-	asLeader   = shard.Status{Role: shard.Leader, Ready: true, Leader: 1, Epoch: 5}
-	asFollower = shard.Status{Role: shard.Follower, Leader: 2, Epoch: 5}
+	asLeader   = shard.Status{Role: shard.Leader, Ready: true, Leader: 1, Epoch: 5, Heard: -1}
+	asFollower = shard.Status{Role: shard.Follower, Leader: 2, Epoch: 5, Heard: 2}
 )
 
 func newNode(t testing.TB, st shard.Status) *node {

@@ -58,7 +58,7 @@ func (f *fetching) situation(p *fetched, st shard.Status, at time.Time) situatio
 		readsOn:     a.Config.FetchFromFollower,
 		cutOffEmpty: a.Config.CutOffEmpty,
 		leading:     p.leading, ready: st.Ready, leader: st.Leader, epoch: st.Epoch,
-		lagging: a.lagging(p.where.shard, st, at), cutOff: a.cutOff(st, at),
+		lagging: a.lagging(p.where.shard, st, at), cutOff: a.cutOff(st, at), heard: st.Heard,
 		clientEpoch: p.want.epoch,
 		epochWaited: !at.Before(f.deadline) || at.Sub(f.began) >= epochPatience,
 		offset:      p.want.offset, logStart: p.log.LogStart(), highWatermark: p.log.HighWatermark(),

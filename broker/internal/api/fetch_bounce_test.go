@@ -23,7 +23,7 @@ type bouncing struct {
 }
 
 func newBouncing(t *testing.T) *bouncing {
-	b := &bouncing{t: t, leader: newNode(t, asLeader), follower: newNode(t, shard.Status{Role: shard.Follower, Leader: 1, Epoch: 5}), served: map[*node]int{}}
+	b := &bouncing{t: t, leader: newNode(t, asLeader), follower: newNode(t, shard.Status{Role: shard.Follower, Leader: 1, Epoch: 5, Heard: 1}), served: map[*node]int{}}
 	b.follower.api.Config.NodeID = 2
 	b.at = b.leader
 	b.write(1000)

@@ -20,6 +20,7 @@ type situation struct {
 	epoch   int32 // this node's
 	lagging bool  // follower: too far behind
 	cutOff  bool  // follower: leader not heard for a lease
+	heard   int32 // follower: who led when a leader was last heard, if nobody has led since as far as it knows; -1 otherwise
 
 	clientEpoch int32 // the leader's, as the client knows it; -1 when it does not say
 	epochWaited bool  // the client's newer epoch has been waited for
@@ -143,7 +144,13 @@ func decideFollower(s situation) decision {
 		return doRedirect(s.leader)
 	case s.offset < s.highWatermark:
 		return doServe
-	case s.cutOff && !s.cutOffEmpty:
+	case s.cutOff && s.cutOffEmpty:
+		return doPark
+	case s.cutOff && s.heard >= 0:
+		// An error would be truer, but clients that were sent here come back in spite of it: kafka-python 3 and librdkafka 2.0
+		// for as long as they believe in this preferred replica, five minutes.
+		return doRedirect(s.heard)
+	case s.cutOff:
 		return doRefuse(kerr.NotLeaderForPartition)
 	default:
 		return doPark // also above the high watermark: others are ahead, and a reset would be wrong

@@ -18,7 +18,7 @@ const (
 func follower(change ...func(*situation)) situation {
 	s := situation{
 		redirects: true, readsOn: true, leader: other, epoch: 5, clientEpoch: 5,
-		offset: 50, logStart: 10, highWatermark: 100, logEnd: 100, better: -1,
+		offset: 50, logStart: 10, highWatermark: 100, logEnd: 100, better: -1, heard: -1,
 	}
 	for _, f := range change {
 		f(&s)
@@ -41,6 +41,7 @@ func epoch(client int32) func(*situation) { return func(s *situation) { s.client
 func better(node int32) func(*situation)  { return func(s *situation) { s.better = node } }
 func lagging(s *situation)                { s.lagging = true }
 func cutOff(s *situation)                 { s.cutOff = true }
+func heard(s *situation)                  { s.heard = other }
 func cutOffEmpty(s *situation)            { s.cutOffEmpty = true }
 func readsOff(s *situation)               { s.readsOn = false }
 func before11(s *situation)               { s.redirects = false }
@@ -90,6 +91,10 @@ func TestDecide(t *testing.T) {
 		{"follower; cut off, offset at HW", follower(cutOff, at(100)), notLeader},
 		{"follower; cut off, offset above HW", follower(cutOff, at(200)), notLeader},
 		{"follower; cut off and lagging, offset at HW", follower(cutOff, lagging, at(100)), notLeader},
+		{"follower; cut off, who led last is known, offset at HW", follower(cutOff, heard, at(100)), doRedirect(other)},
+		{"follower; cut off, who led last is known, offset below HW", follower(cutOff, heard), doServe},
+		{"follower; cut off, who led last is known, configured to answer empty", follower(cutOff, heard, cutOffEmpty, at(100)), doPark},
+		{"local-read listener; cut off, who led last is known", follower(local, cutOff, heard, at(100)), doPark},
 		{"follower; cut off, offset below HW", follower(cutOff), doServe},
 		{"follower; cut off and lagging, offset below HW", follower(cutOff, lagging), doServe},
 		{"follower; cut off, configured to answer empty", follower(cutOff, cutOffEmpty, at(100)), doPark},
@@ -165,7 +170,7 @@ func TestDecideInvariants(t *testing.T) {
 	}
 	for _, offset := range []int64{-1, 9, 10, 99, 100, 101, 120, 121} {
 		for _, client := range []int32{-1, 4, 5, 6} {
-			for _, base := range []situation{follower(), leader(), leader(notReady), follower(noLeader), leader(better(third))} {
+			for _, base := range []situation{follower(), leader(), leader(notReady), follower(noLeader), follower(heard), leader(better(third))} {
 				for bits := range 1 << 7 {
 					s := base
 					s.offset, s.clientEpoch = offset, client

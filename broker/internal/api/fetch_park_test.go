@@ -90,7 +90,7 @@ func TestFetchParks(t *testing.T) {
 				n.shard.mu.Lock()
 				n.shard.st.LastContact = now
 				n.shard.mu.Unlock()
-			}, time.Second + 3*time.Second + lookAgain, 6, nil, -1,
+			}, time.Second + 3*time.Second + lookAgain, 0, nil, 3,
 		}, {
 			"the follower begins to lag", asFollower,
 			func(n *node) *kmsg.FetchRequest { return waiting(fetchOf(n, 12, 3), 30*time.Second) },
@@ -170,7 +170,7 @@ func TestFetchParks(t *testing.T) {
 				if got.ErrorCode != c.code || got.HighWatermark != c.hw || !sameOffsets(offsetsIn(t, got.RecordBatches), c.offsets...) {
 					t.Errorf("got %+v", got)
 				}
-				if c.name == "the follower begins to lag" && got.PreferredReadReplica != 2 {
+				if (c.name == "the follower begins to lag" || c.name == "the leader falls silent for a lease") && got.PreferredReadReplica != 2 {
 					t.Errorf("preferred replica %d", got.PreferredReadReplica)
 				}
 			})

@@ -19,8 +19,10 @@ func (s *Shard) Status() Status {
 	}
 	st := Status{Leader: -1, Rebuilding: s.rebuilding.Load(), Applied: r.AppliedIndex(), Last: r.LastIndex(), Commit: r.CommitIndex()}
 	view := s.transport().Leader()
-	st.Heard = view.Node
 	term := r.CurrentTerm()
+	if st.Heard = -1; view.Term == term {
+		st.Heard = view.Node
+	}
 	st.Epoch = int32(term)
 	o := s.office.Load()
 	switch r.State() {

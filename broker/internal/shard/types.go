@@ -41,7 +41,7 @@ type Status struct {
 	Role        Role
 	Ready       bool      // leader: every earlier entry is applied, it accepts writes and its high watermark is true
 	Leader      int32     // node id; -1 unknown
-	Heard       int32     // who led when a leader was last heard of; -1 none ever
+	Heard       int32     // who led in this epoch, when last heard; -1 nobody yet, or this node itself
 	Epoch       int32     // Raft term = leader epoch
 	Waiting     bool      // this replica is empty and waits until all others have told what they have
 	Rebuilding  bool      // this replica was empty: it gets what the others have, and does not vote yet

@@ -19,8 +19,8 @@ func timeToResume() *scenario.Scenario {
 	return together(outing{id: "5.4", title: "time to resume after each fault, for every client", limit: 12 * time.Minute,
 		happen: func(ctx context.Context, p *party) error {
 			return p.steps(ctx,
-				step{"follower cut from its leader", faults.Isolated(p.cluster, p.follower), deaf},
-				step{"follower killed", faults.Killed(p.cluster, p.follower), local},
+				step{"follower cut from its leader", faults.Isolated(p.cluster, p.follower), local},
+				step{"follower killed", faults.Killed(p.cluster, p.follower), deaf},
 				step{"leader killed", faults.Killed(p.cluster, p.leader), nobody},
 				// The last one: a leader keeps readers that came back from a hole to itself for minutes.
 				step{"follower black-holed", faults.BlackHole(p.cluster, edgesOf(p.follower)...), deaf})

@@ -50,11 +50,11 @@ func lopsidedCuts() *scenario.Scenario {
 	return together(outing{id: "5.10", title: "links between nodes cut in one direction, and all of the leader's", limit: 8 * time.Minute,
 		happen: func(ctx context.Context, p *party) error {
 			return p.steps(ctx,
-				step{"leader does not reach the follower", faults.OneWay(p.cluster, p.leader, p.follower), deaf},
+				step{"leader does not reach the follower", faults.OneWay(p.cluster, p.leader, p.follower), local},
 				step{"follower does not reach the leader", faults.OneWay(p.cluster, p.follower, p.leader), nobody},
 				step{"leader isolated, links refused", faults.IsolatedRefused(p.cluster, p.leader), nobody},
 				step{"leader isolated, links black-holed", faults.Isolated(p.cluster, p.leader), nobody},
 				step{"no peers' link of the follower, in one direction", faults.BlackHole(p.cluster,
-					cluster.RaftEdge(1, p.follower), cluster.RaftEdge(3, p.follower)), deaf})
+					cluster.RaftEdge(1, p.follower), cluster.RaftEdge(3, p.follower)), local})
 		}})
 }
