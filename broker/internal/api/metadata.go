@@ -182,7 +182,7 @@ func (a *API) partitionMetadata(req *Request, p int32, s replica, alive map[int3
 	}
 	leader := st.Leader
 	if leader < 0 && a.cutOff(st, time.Now()) {
-		leader = st.Heard // as a client finds out; to leave it here, where there is nothing to be had, would be worse
+		leader = a.guess(rp.Replicas, st)
 	}
 	switch {
 	case leader >= 0 && alive[leader]:
@@ -192,6 +192,21 @@ func (a *API) partitionMetadata(req *Request, p int32, s replica, alive map[int3
 		rp.ErrorCode = a.code(req, kerr.LeaderNotAvailable)
 	}
 	return rp
+}
+
+// guess names a leader on a node that is cut off and knows none: who led last, or
+// any other replica. It may be wrong, and is then corrected there; librdkafka, told
+// of no leader, goes on asking here, where nobody will ever know better.
+func (a *API) guess(replicas []int32, st shard.Status) int32 {
+	if st.Heard >= 0 {
+		return st.Heard
+	}
+	for _, id := range replicas {
+		if id != a.Config.NodeID {
+			return id
+		}
+	}
+	return -1
 }
 
 // behind lists the replicas that are not in sync, as far as this node knows:

@@ -47,10 +47,14 @@ func TestMetadataPartitions(t *testing.T) {
 	}{
 		{"leader", asLeader, nil, Normal, partitionState{0, 1, 5, all, nil}},
 		{"follower", asFollower, nil, Normal, partitionState{0, 2, 5, all, nil}},
-		{"leader unknown", shard.Status{Leader: -1, Epoch: 5}, nil, Normal, partitionState{5, -1, 5, all, nil}},
+		{"leader unknown", shard.Status{Leader: -1, Heard: -1, Epoch: 5, LastContact: time.Now()}, nil, Normal, partitionState{5, -1, 5, all, nil}},
 		{"leader dead", asFollower, func(n *node) { n.cluster.brokers[1].Alive = false }, Normal, partitionState{5, -1, 5, []int32{1, 3}, []int32{2}}},
 		{"cut off", asFollower, func(n *node) {
 			n.shard.st.Leader, n.shard.st.Heard = -1, 2
+			n.shard.st.LastContact = time.Now().Add(-time.Hour)
+		}, Normal, partitionState{0, 2, 5, []int32{2, 3}, nil}},
+		{"cut off after it led", asFollower, func(n *node) {
+			n.shard.st.Leader, n.shard.st.Heard = -1, -1
 			n.shard.st.LastContact = time.Now().Add(-time.Hour)
 		}, Normal, partitionState{0, 2, 5, []int32{2, 3}, nil}},
 		{"no leader yet", asFollower, func(n *node) { n.shard.st.Leader, n.shard.st.Heard = -1, 2 }, Normal, partitionState{5, -1, 5, []int32{1, 2, 3}, nil}},

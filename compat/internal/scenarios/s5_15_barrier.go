@@ -68,7 +68,7 @@ func writeTwice(m *member) error {
 		by, err = askAny(m.ctx, m.c, 1+node%cluster.Size, func(ctx context.Context, c *raw.Conn) (raw.Producer, error) { return c.InitProducer(ctx) })
 	}
 	for n := int64(0); m.ctx.Err() == nil; n++ {
-		r := records.Record{Value: fmt.Appendf(nil, "written twice %d", n), Timestamp: time.Now().UnixMilli()}
+		r := records.Record{Key: fmt.Appendf(nil, "%d", n), Value: fmt.Appendf(nil, "written twice %d", n), Timestamp: time.Now().UnixMilli()}
 		by.Sequence = int32(n)
 		batch, err := raw.BuildAs(by, "none", []records.Record{r})
 		if err != nil {
