@@ -80,6 +80,41 @@ func IsolatedRefused(c *cluster.Cluster, node int) Fault {
 	return f
 }
 
+// Unacknowledged leaves a leader without any answer, while one follower still gets what it sends: the answers on the edge
+// between the two are dropped, and all other links between nodes are black holes. For a moment, until it sees that it has
+// lost its majority, the leader takes records that reach the follower's log and cannot be committed.
+func Unacknowledged(c *cluster.Cluster, leader, follower int) Fault {
+	hole := toxic{kind: "timeout", streams: bothWays, attrs: map[string]any{"timeout": 0}}
+	mute := toxic{kind: "timeout", streams: []string{"downstream"}, attrs: map[string]any{"timeout": 0}}
+	open := cluster.RaftEdge(leader, follower)
+	var others []cluster.Edge
+	for _, from := range cluster.Nodes() {
+		for _, to := range cluster.Others(from) {
+			if e := cluster.RaftEdge(from, to); e != open {
+				others = append(others, e)
+			}
+		}
+	}
+	edges := append(others, open)
+	return Fault{
+		Name: fmt.Sprintf("nothing can commit: node %d gets no answers, node %d gets its records", leader, follower),
+		inject: func(ctx context.Context) error {
+			if err := possible(c, others, func(e cluster.Edge) error { return hole.add(c, e) })(ctx); err != nil {
+				return err
+			}
+			return mute.add(c, open)
+		},
+		heal: func(ctx context.Context) error {
+			if err := mute.remove(c, open); err != nil {
+				return err
+			}
+			return each(others, func(e cluster.Edge) error { return hole.remove(c, e) })(ctx)
+		},
+		probe:  cutProbe(c, edges, func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }),
+		within: linkFeltWithin,
+	}
+}
+
 // peerEdges are all edges between a node and its peers.
 func peerEdges(node int) []cluster.Edge {
 	var out []cluster.Edge

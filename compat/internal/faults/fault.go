@@ -42,6 +42,20 @@ func (f Fault) Inject(ctx context.Context, h *history.Cell) error {
 	return nil
 }
 
+// Then returns the fault with something to be done as soon as it is injected, before anybody looks whether it bites: for
+// what has to happen in the moment before nodes have noticed it.
+func (f Fault) Then(do func()) Fault {
+	inject := f.inject
+	f.inject = func(ctx context.Context) error {
+		err := inject(ctx)
+		if err == nil {
+			do()
+		}
+		return err
+	}
+	return f
+}
+
 // Heal takes the fault back and returns when it is gone.
 func (f Fault) Heal(ctx context.Context, h *history.Cell) error {
 	h.Append(history.Event{Kind: history.Healed, Name: f.Name})

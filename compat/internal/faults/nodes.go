@@ -2,7 +2,9 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"lockstep/compat/internal/cluster"
@@ -19,6 +21,37 @@ const (
 // Killed is kill -9 of a node; healing starts it again on its data, and it is gone when the whole cluster is well.
 func Killed(c *cluster.Cluster, node int) Fault {
 	return nodeDown("kill -9", c, node, c.Kill)
+}
+
+// AllKilled is kill -9 of all nodes at the same time; healing starts them again on their data.
+func AllKilled(c *cluster.Cluster) Fault {
+	every := func(do func(node int) error) error {
+		errs := make([]error, len(cluster.Nodes()))
+		var wg sync.WaitGroup
+		for i, n := range cluster.Nodes() {
+			wg.Go(func() { errs[i] = do(n) })
+		}
+		wg.Wait()
+		return errors.Join(errs...)
+	}
+	return Fault{
+		Name:   "kill -9 of all nodes",
+		inject: func(ctx context.Context) error { return every(func(n int) error { return c.Kill(ctx, n) }) },
+		heal:   func(ctx context.Context) error { return every(func(n int) error { return c.StartNode(ctx, n) }) },
+		probe: func(ctx context.Context) (feel, string) {
+			for _, n := range cluster.Nodes() {
+				if !c.Running(n) && ask(ctx, c, n) == nil {
+					return between, fmt.Sprintf("node %d does not run, and answers", n)
+				}
+				if c.Running(n) {
+					err := c.Healthy(ctx)
+					return feels(err != nil), fmt.Sprintf("node %d runs; the cluster: %s", n, orWell(err))
+				}
+			}
+			return bites, "no node runs, and none answers"
+		},
+		within: nodeFeltWithin,
+	}
 }
 
 // Stopped is a graceful stop of a node; healing as with Killed.

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,12 +13,12 @@ import (
 	"lockstep/compat/internal/scenario"
 )
 
-// 1.4: all links between the nodes are cut, so that nothing can commit; a record is sent; followers are asked for it with
-// a wait of 500 ms, and again with a wait longer than the cut.
+// 1.4: nothing can commit: one follower gets what the leader sends, and no answer comes back, the other is cut off. A record
+// is sent, and lies in the logs of leader and follower. Followers are asked for it with a wait of 500 ms, and again with a
+// wait longer than the cut.
 //
-// Must be seen: empty answers after about 500 ms with high watermark 0; no reader is given the record while it is not
-// committed; when the links are back and it commits, the questions that wait are answered at once, by the follower
-// itself.
+// Must be seen: empty answers after about 500 ms with high watermark 0; no acknowledgement, and no reader is given the
+// record; when the links are back and it commits, the question that waits is answered at once, by the follower itself.
 func commitWait() *scenario.Scenario {
 	return &scenario.Scenario{ID: "1.4", Title: "a fetch waits for the commit", Limit: 5 * time.Minute, Faults: true, RunAll: runCommitWait}
 }
@@ -48,30 +49,30 @@ func runCommitWait(ctx context.Context, cells []*scenario.Cell) error {
 	if err := p.stillFollows(ctx); err != nil {
 		return err
 	}
-	var edges []cluster.Edge
-	for _, from := range cluster.Nodes() {
-		for _, to := range cluster.Others(from) {
-			edges = append(edges, cluster.RaftEdge(from, to))
-		}
-	}
-	cut := faults.BlackHole(cl, edges...)
-	if err := p.fault(ctx, cut.Inject); err != nil {
-		return err
-	}
 	sent := make(map[*guest]chan error)
 	parked := make(map[*guest]chan error)
 	for _, g := range all {
 		sent[g], parked[g] = make(chan error, 1), make(chan error, 1)
-		go func() { sent[g] <- g.load.Send(ctx, 1) }()
 		go func() { parked[g] <- released(ctx, g, p.follower) }()
+	}
+	cut := faults.Unacknowledged(cl, p.leader, p.follower).Then(func() {
+		for _, g := range all {
+			go func() { sent[g] <- g.load.Send(ctx, 1) }()
+		}
+	})
+	if err := p.fault(ctx, cut.Inject); err != nil {
+		return err
 	}
 	everyone(all, func(g *guest) error { return waits(ctx, g) })
 	for _, g := range all {
 		if x := g.c.H.Tally(reader); x.Read > 0 {
-			g.c.Fail(fmt.Errorf("a reader was given a record that cannot be committed"))
+			g.c.Fail(errors.New("a reader was given a record that cannot be committed"))
 		}
 		if x := g.c.H.Tally("writer"); x.Acked > 0 {
-			g.c.Fail(fmt.Errorf("a record was acknowledged that cannot be committed"))
+			g.c.Fail(errors.New("a record was acknowledged that cannot be committed"))
+		}
+		if !g.c.Failed() {
+			g.c.Fail(stored(ctx, g, p.follower))
 		}
 	}
 	if err := p.fault(ctx, cut.Heal); err != nil {
@@ -90,6 +91,25 @@ func runCommitWait(ctx context.Context, cells []*scenario.Cell) error {
 		return g.leave(ctx, 1)
 	})
 	return cl.Reconfigure(ctx, nil)
+}
+
+// stored shows that the record is there to be shown: in the follower's log, above what is committed.
+func stored(ctx context.Context, g *guest, follower int) error {
+	shard, err := g.c.Cluster.ShardOf(ctx, g.topic.Name, g.topic.Partition)
+	if err != nil {
+		return err
+	}
+	s, err := g.c.Cluster.Status(ctx, follower)
+	if err != nil {
+		return err
+	}
+	for _, sh := range s.Shards {
+		if sh.Shard == shard && sh.LastIndex > sh.CommitIndex {
+			g.c.H.Logf("the follower's log ends at index %d, of which %d are committed", sh.LastIndex, sh.CommitIndex)
+			return nil
+		}
+	}
+	return scenario.Unknownf("the record that cannot be committed did not reach the follower: there was nothing to be shown")
 }
 
 // waits asks both followers with the plan's wait.
