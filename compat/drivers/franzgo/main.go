@@ -18,7 +18,10 @@
 //     its place. A produce whose fate the broker may have decided is not failed by either until the answer is known, to
 //     keep the sequence numbers whole.
 //   - Timestamps. A zero time means now, and Unix 0 can be sent; the driver keeps 0 for now, as the protocol says.
-//   - Connecting. It opens with ApiVersions v5 and falls back by the range that the broker's error 35 tells.
+//   - Connecting. It opens with ApiVersions v5 and falls back by the range that the broker's error 35 tells. A connection
+//     that is accepted and closed before its first answer it takes for a missing TLS, and fails what waited for it, records
+//     of an idempotent producer too. A proxy before a dead broker looks like that, so AlwaysRetryEOF is set, which is its
+//     authors' answer for clients that know their settings to be right.
 package main
 
 import (
@@ -48,6 +51,7 @@ func (driver) Info() protocol.Info {
 func common(bootstrap []string) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.SeedBrokers(bootstrap...),
+		kgo.AlwaysRetryEOF(),
 		kgo.WithLogger(kgo.BasicLogger(os.Stderr, kgo.LogLevelWarn, nil)),
 	}
 }
