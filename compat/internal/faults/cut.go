@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"syscall"
 	"time"
 
@@ -110,7 +111,10 @@ func Unacknowledged(c *cluster.Cluster, leader, follower int) Fault {
 			}
 			return each(others, func(e cluster.Edge) error { return hole.remove(c, e) })(ctx)
 		},
-		probe:  cutProbe(c, edges, func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }),
+		// The answer is dropped, and the end of the connection after it is not: toxiproxy passes that on.
+		probe: cutProbe(c, edges, func(err error) bool {
+			return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF)
+		}),
 		within: linkFeltWithin,
 	}
 }
