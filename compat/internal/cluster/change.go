@@ -22,7 +22,7 @@ const stopWithin = 30 * time.Second
 // the plan's own again), and waits until the cluster is settled. Settings are Lockstep's environment variables; another
 // target translates those that it has something of the kind for, and an error wraps ErrCannot for the others.
 func (c *Cluster) Reconfigure(ctx context.Context, env map[string]string) error {
-	return c.reconfigure(ctx, env, Nodes()...)
+	return c.reconfigure(ctx, env, c.Members()...)
 }
 
 // ReconfigureNode is Reconfigure of one node while the others go on.
@@ -88,7 +88,9 @@ func (c *Cluster) nodePlan(node int) NodePlan {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.plan.nodes[node]
-	p.Extra = maps.Clone(c.extra[node])
+	p.Extra = map[string]string{}
+	maps.Copy(p.Extra, c.base)
+	maps.Copy(p.Extra, c.extra[node])
 	return p
 }
 
@@ -107,7 +109,7 @@ func (c *Cluster) reconfigured() []int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var out []int
-	for _, n := range Nodes() {
+	for _, n := range c.Members() {
 		if len(c.extra[n]) > 0 {
 			out = append(out, n)
 		}
@@ -150,7 +152,7 @@ func (c *Cluster) TransferPartition(ctx context.Context, topic string, partition
 // ShardOf is the shard that a partition is in.
 func (c *Cluster) ShardOf(ctx context.Context, topic string, partition int32) (int, error) {
 	var last error
-	for _, n := range Nodes() {
+	for _, n := range c.Members() {
 		s, err := c.Status(ctx, n)
 		if err != nil {
 			last = err
@@ -169,7 +171,7 @@ func (c *Cluster) ShardOf(ctx context.Context, topic string, partition int32) (i
 func (c *Cluster) ShardLeader(ctx context.Context, shard int) (int, error) {
 	leader, epoch := 0, int32(-1)
 	var errs []error
-	for _, n := range Nodes() {
+	for _, n := range c.Members() {
 		s, err := c.Status(ctx, n)
 		if err != nil {
 			errs = append(errs, err)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +20,12 @@ type Options struct {
 	Runtime string
 	// External says where the cluster is, for the runtime of that name.
 	External External
+	// Direct leaves toxiproxy out: edges are the nodes' own addresses, and Proxies is nil. For measuring, as processes only.
+	Direct bool
+	// Nodes is how many there are: 0 means Size. Another number goes with Direct only.
+	Nodes int
+	// Settings are what Reconfigure takes, given to every node from the start.
+	Settings map[string]string
 	// LogDir is where every node's log goes, as node-N.log; toxiproxy's goes to toxiproxy.log.
 	LogDir string
 	// Root is the repository's root, below which the binaries lie.
@@ -29,6 +37,8 @@ type Options struct {
 type runtime interface {
 	// prepare chooses addresses and starts toxiproxy.
 	prepare(ctx context.Context) (plan, error)
+	// prepareNode makes a node's data directory ready for its first start, where nodes have one that is seen from here.
+	prepareNode(n NodePlan) error
 	// startNode starts a node that is not running, on the data it had.
 	startNode(ctx context.Context, n NodePlan) error
 	// kill is SIGKILL, stop is SIGTERM; both return when the node has ended.
@@ -42,6 +52,8 @@ type runtime interface {
 	able(Features) Features
 	// running is false from the moment a node has ended, by itself or not.
 	running(node int) bool
+	// pid is the process id of a node's program; 0 where that is not known.
+	pid(node int) int
 	// close ends everything and removes the data. It may be called at any time, more than once.
 	close() error
 }
@@ -54,6 +66,8 @@ type Cluster struct {
 	target  Target
 	runtime string
 	rt      runtime
+	given   map[string]string // Options.Settings
+	base    map[string]string // the same as a plan's Extra
 	plan    plan
 	dials   map[Edge]string
 	reaches map[Edge]string
@@ -68,8 +82,24 @@ type Cluster struct {
 
 // Start starts everything and waits until the cluster can be used. When it fails, it has cleaned up.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
-	c := &Cluster{target: o.Target, runtime: o.Runtime, logger: o.Logger, dials: map[Edge]string{}, reaches: map[Edge]string{},
+	c, err := Prepare(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.start(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("start the cluster (%s): %w", o.Runtime, err), c.Close())
+	}
+	return c, nil
+}
+
+// Prepare does all of Start but starting nodes (and waiting for them): addresses are chosen, toxiproxy runs, and data
+// directories are formatted where the target does that. StartNode is then the beginning of a node's life.
+func Prepare(ctx context.Context, o Options) (*Cluster, error) {
+	c := &Cluster{target: o.Target, runtime: o.Runtime, logger: o.Logger, given: o.Settings, dials: map[Edge]string{}, reaches: map[Edge]string{},
 		extra: map[int]map[string]string{}}
+	if o.Runtime != "process" && (o.Direct || o.Nodes != 0) {
+		return nil, fmt.Errorf("runtime %s always has %d nodes behind toxiproxy", o.Runtime, Size)
+	}
 	switch o.Runtime {
 	case "process":
 		c.rt = newProcesses(o)
@@ -83,13 +113,18 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	default:
 		return nil, fmt.Errorf("unknown runtime %q (process, docker or external)", o.Runtime)
 	}
-	if err := c.start(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("start the cluster (%s): %w", o.Runtime, err), c.Close())
+	if err := c.prepare(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare the cluster (%s): %w", o.Runtime, err), c.Close())
 	}
 	return c, nil
 }
 
-func (c *Cluster) start(ctx context.Context) error {
+func (c *Cluster) prepare(ctx context.Context) error {
+	base, err := c.target.Settings(c.given)
+	if err != nil {
+		return fmt.Errorf("configure %s: %w", c.target.Name(), err)
+	}
+	c.base = base
 	p, err := c.rt.prepare(ctx)
 	if err != nil {
 		return err
@@ -101,11 +136,25 @@ func (c *Cluster) start(ctx context.Context) error {
 	if p.api != "" {
 		c.Proxies = newProxies(p.api)
 	}
-	if !p.given {
+	if p.given {
+		return nil
+	}
+	if c.Proxies != nil {
 		if err := c.Proxies.populate(p.proxies); err != nil {
 			return err
 		}
-		for _, n := range Nodes() {
+	}
+	for _, n := range c.Members() {
+		if err := c.rt.prepareNode(c.nodePlan(n)); err != nil {
+			return fmt.Errorf("prepare node %d: %w", n, err)
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) start(ctx context.Context) error {
+	if !c.plan.given {
+		for _, n := range c.Members() {
 			if err := c.StartNode(ctx, n); err != nil {
 				return err
 			}
@@ -151,11 +200,14 @@ func (c *Cluster) Greeting(e Edge) raw.Greeting {
 // Bootstrap is the proxied address of every node's ordinary listener.
 func (c *Cluster) Bootstrap() []string {
 	var out []string
-	for _, n := range Nodes() {
+	for _, n := range c.Members() {
 		out = append(out, c.Dial(ClientEdge(n)))
 	}
 	return out
 }
+
+// Members are the node numbers, in order.
+func (c *Cluster) Members() []int { return slices.Sorted(maps.Keys(c.plan.nodes)) }
 
 // Direct is a node's ordinary listener, past the proxy: for the suite's own questions, so that proxies carry what
 // clients exchange and nothing else.
@@ -163,6 +215,15 @@ func (c *Cluster) Direct(node int) string { return c.plan.direct[node].kafka }
 
 // DirectLocal is a node's local-read listener, past the proxy.
 func (c *Cluster) DirectLocal(node int) string { return c.plan.direct[node].local }
+
+// HTTP is where a node of ours answers HTTP, past every proxy; "" where that is not known.
+func (c *Cluster) HTTP(node int) string { return c.plan.direct[node].http }
+
+// DataDir is where a node keeps its data, as the node sees it.
+func (c *Cluster) DataDir(node int) string { return c.plan.nodes[node].DataDir }
+
+// PID is the process id of a node that runs as a process, else 0.
+func (c *Cluster) PID(node int) int { return c.rt.pid(node) }
 
 // Rack is the rack that a node says it is in.
 func (c *Cluster) Rack(node int) string { return c.plan.nodes[node].Rack }
@@ -241,7 +302,7 @@ func (c *Cluster) await(ctx context.Context, what string, look func(context.Cont
 		} else {
 			good = 0
 		}
-		for _, n := range Nodes() {
+		for _, n := range c.Members() {
 			if !c.Running(n) {
 				return fmt.Errorf("node %d does not run (see its log)", n)
 			}
@@ -276,7 +337,7 @@ func (c *Cluster) Restore(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, n := range Nodes() {
+	for _, n := range c.Members() {
 		if !c.Running(n) {
 			if err := c.StartNode(ctx, n); err != nil {
 				return err

@@ -83,3 +83,28 @@ func TestFreePorts(t *testing.T) {
 		t.Errorf("%v", ports)
 	}
 }
+
+// Without toxiproxy everybody is dialled directly, and a cluster of one has itself for its only peer.
+func TestUnproxied(t *testing.T) {
+	own := func(n int) NodePlan {
+		return NodePlan{Kafka: nodeName(n) + ":k", Local: nodeName(n) + ":l", Raft: nodeName(n) + ":r", HTTP: nodeName(n) + ":h"}
+	}
+	p := unproxied(3, own)
+	dials := map[Edge]string{}
+	for _, x := range p.proxies {
+		dials[x.edge] = x.dial
+	}
+	if len(dials) != len(Edges()) || dials[RaftEdge(1, 3)] != "node-3:r" || dials[ClientEdge(2)] != "node-2:k" || dials[LocalEdge(1)] != "node-1:l" {
+		t.Errorf("edges: %v", dials)
+	}
+	if env := (Lockstep{}).Env(p.nodes[2]); !slices.Contains(env, "LOCKSTEP_PEERS=1@node-1:r,2@node-2:r,3@node-3:r") || p.api != "" {
+		t.Errorf("node 2: %v", env)
+	}
+	one := unproxied(1, own)
+	if env := (Lockstep{}).Env(one.nodes[1]); len(one.nodes) != 1 || !slices.Contains(env, "LOCKSTEP_PEERS=1@node-1:r") {
+		t.Errorf("alone: %v", env)
+	}
+	if config := (Kafka{}).config(one.nodes[1]); !strings.Contains(config, "default.replication.factor=1\n") {
+		t.Errorf("alone: %s", config)
+	}
+}

@@ -134,6 +134,11 @@ func (r *containers) prepare(ctx context.Context) (plan, error) {
 	return p, awaitHTTP(ctx, "http://"+p.api+"/version")
 }
 
+// prepareNode implements runtime: a container's volume is the target's own affair.
+func (*containers) prepareNode(NodePlan) error { return nil }
+
+func (*containers) pid(int) int { return 0 }
+
 func (r *containers) host(service string, port int) string {
 	return fmt.Sprintf("127.0.0.1:%d", r.hostPort[service+":"+strconv.Itoa(port)])
 }

@@ -195,6 +195,8 @@ func (r *externals) able(f Features) Features {
 }
 
 func (*externals) startNode(context.Context, NodePlan) error { return errNotOurs }
+func (*externals) prepareNode(NodePlan) error                { return nil }
+func (*externals) pid(int) int                               { return 0 }
 func (*externals) wipe(context.Context, NodePlan) error      { return errNotOurs }
 func (*externals) kill(context.Context, int) error           { return errNotOurs }
 func (*externals) stop(context.Context, int) error           { return errNotOurs }

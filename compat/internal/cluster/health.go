@@ -119,7 +119,7 @@ func statusAt(ctx context.Context, addr string) (Status, error) {
 
 // allKnown: every node knows all brokers, and every partition has all its replicas in sync.
 func allKnown(ctx context.Context, c *Cluster) error {
-	for _, n := range Nodes() {
+	for _, n := range c.Members() {
 		conn, err := raw.Dial(ctx, c.Direct(n))
 		if err != nil {
 			return fmt.Errorf("node %d: %w", n, err)
@@ -129,7 +129,7 @@ func allKnown(ctx context.Context, c *Cluster) error {
 		if err != nil {
 			return fmt.Errorf("node %d: %w", n, err)
 		}
-		if len(m.Brokers) != Size {
+		if len(m.Brokers) != len(c.Members()) {
 			return fmt.Errorf("node %d knows %d brokers", n, len(m.Brokers))
 		}
 		for _, t := range m.Topics {
@@ -159,7 +159,7 @@ func (c *Cluster) NodeCounts(ctx context.Context) map[int]Counts {
 	if !c.Features().Counters {
 		return out
 	}
-	for _, n := range Nodes() {
+	for _, n := range c.Members() {
 		body, err := c.get(ctx, n, "/metrics")
 		if err != nil {
 			continue

@@ -21,6 +21,8 @@ import (
 // what the others fetch from node N, and raft-i-j carries the controllers' quorum only.
 type Kafka struct {
 	Root string // of the repository
+	// Stock is for measuring: the settings and the JVM's options that Kafka comes with, where the suite's own are small.
+	Stock bool
 }
 
 // Name implements Target.
@@ -52,7 +54,17 @@ func (Kafka) Image() string { return "" }
 func (Kafka) Env(NodePlan) []string { return nil }
 
 func (k Kafka) java(args ...string) []string {
-	return append([]string{"-Xmx400m", "-XX:+UseSerialGC", "-cp", filepath.Join(k.lib(), "*")}, args...)
+	options := []string{"-Xmx400m", "-XX:+UseSerialGC"}
+	if k.Stock {
+		options = StockJVM()
+	}
+	return append(append(options, "-cp", filepath.Join(k.lib(), "*")), args...)
+}
+
+// StockJVM are the options that Kafka's kafka-server-start.sh and kafka-run-class.sh give its JVM when nothing is set.
+func StockJVM() []string {
+	return []string{"-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
+		"-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15", "-Djava.awt.headless=true"}
 }
 
 func properties(n NodePlan) string { return filepath.Join(n.DataDir, "server.properties") }
@@ -82,13 +94,11 @@ func (k Kafka) Prepare(n NodePlan) error {
 	return nil
 }
 
-func (Kafka) config(n NodePlan) string {
+func (k Kafka) config(n NodePlan) string {
 	var voters []string
-	for _, id := range Nodes() {
-		addr := n.Raft
-		if id != n.ID {
-			addr = n.Peers[id]
-		}
+	dialled := n.addresses()
+	for _, id := range n.members() {
+		addr := dialled[id]
 		voters = append(voters, fmt.Sprintf("%d@%s", id, addr))
 	}
 	lines := []string{
@@ -103,11 +113,11 @@ func (Kafka) config(n NodePlan) string {
 		"log.dirs=" + filepath.Join(n.DataDir, "log"),
 		"broker.rack=" + n.Rack,
 		rackAware,
-		"default.replication.factor=3", "min.insync.replicas=2",
-		"offsets.topic.replication.factor=3", "offsets.topic.num.partitions=3",
-		"transaction.state.log.replication.factor=3", "transaction.state.log.min.isr=2",
-		"group.initial.rebalance.delay.ms=0",
-		"num.network.threads=2", "num.io.threads=4", "log.cleaner.enable=false",
+	}
+	lines = append(lines, replicated(len(n.members()))...)
+	if !k.Stock {
+		lines = append(lines, "offsets.topic.num.partitions=3", "group.initial.rebalance.delay.ms=0",
+			"num.network.threads=2", "num.io.threads=4", "log.cleaner.enable=false")
 	}
 	for _, name := range slices.Sorted(maps.Keys(n.Extra)) {
 		if name == leaderOnly {
@@ -117,6 +127,13 @@ func (Kafka) config(n NodePlan) string {
 		lines = append(lines, name+"="+n.Extra[name]) // of two the last one counts
 	}
 	return strings.Join(lines, "\n") + "\n"
+}
+
+// replicated has as many copies as there are nodes, of which all but one have to be there.
+func replicated(nodes int) []string {
+	all, most := fmt.Sprint(nodes), fmt.Sprint(max(nodes-1, 1))
+	return []string{"default.replication.factor=" + all, "min.insync.replicas=" + most, "offsets.topic.replication.factor=" + all,
+		"transaction.state.log.replication.factor=" + all, "transaction.state.log.min.isr=" + most}
 }
 
 const (

@@ -51,11 +51,9 @@ func (Lockstep) Args(NodePlan) []string { return nil }
 // Env implements Target.
 func (Lockstep) Env(n NodePlan) []string {
 	var peers []string
-	for _, id := range Nodes() {
-		addr := n.Raft
-		if id != n.ID {
-			addr = n.Peers[id]
-		}
+	dialled := n.addresses()
+	for _, id := range n.members() {
+		addr := dialled[id]
 		peers = append(peers, fmt.Sprintf("%d@%s", id, addr))
 	}
 	env := []string{
@@ -112,7 +110,7 @@ func (Lockstep) Ready(ctx context.Context, c *Cluster) error {
 		return allKnown(ctx, c)
 	}
 	leaders := map[int]int{}
-	for _, n := range Nodes() {
+	for _, n := range c.Members() {
 		if err := c.httpOK(ctx, n, "/health/ready"); err != nil {
 			return fmt.Errorf("node %d is not ready: %w", n, err)
 		}
@@ -132,7 +130,7 @@ func (Lockstep) Ready(ctx context.Context, c *Cluster) error {
 			}
 			leaders[sh.Shard] = sh.Leader
 			if sh.Role == "leader" {
-				if err := followed(sh); err != nil {
+				if err := followed(sh, len(c.Members())-1); err != nil {
 					return err
 				}
 			}
@@ -147,7 +145,7 @@ func (Lockstep) Settled(ctx context.Context, c *Cluster) error {
 	if !c.Features().Replicas {
 		return nil
 	}
-	s, err := c.Status(ctx, Nodes()[0])
+	s, err := c.Status(ctx, c.Members()[0])
 	if err != nil {
 		return err
 	}
@@ -155,7 +153,8 @@ func (Lockstep) Settled(ctx context.Context, c *Cluster) error {
 	for _, sh := range s.Shards {
 		leads[sh.Leader]++
 	}
-	share := (len(s.Shards) + Size - 1) / Size
+	size := len(c.Members())
+	share := (len(s.Shards) + size - 1) / size
 	for node, n := range leads {
 		if n > share {
 			return fmt.Errorf("node %d leads %d of %d shards", node, n, len(s.Shards))
@@ -167,8 +166,8 @@ func (Lockstep) Settled(ctx context.Context, c *Cluster) error {
 // heardWithin is how recently a healthy follower has been heard of: a few heartbeats.
 const heardWithin = 2 * time.Second
 
-func followed(sh ShardStatus) error {
-	if len(sh.Followers) != Size-1 {
+func followed(sh ShardStatus, by int) error {
+	if len(sh.Followers) != by {
 		return fmt.Errorf("shard %d has %d followers", sh.Shard, len(sh.Followers))
 	}
 	for _, f := range sh.Followers {

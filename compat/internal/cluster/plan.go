@@ -1,5 +1,10 @@
 package cluster
 
+import (
+	"maps"
+	"slices"
+)
+
 // NodePlan is everything a node has to be told. Addresses are host:port.
 type NodePlan struct {
 	ID      int
@@ -21,6 +26,21 @@ type proxyPlan struct {
 	edge             Edge
 	listen, upstream string
 	dial, reach      string
+}
+
+// members are all nodes of the cluster, in order.
+func (n NodePlan) members() []int {
+	return slices.Sorted(maps.Keys(n.addresses()))
+}
+
+// addresses are where this node dials each node of the cluster for what peers say to each other, itself included.
+func (n NodePlan) addresses() map[int]string {
+	all := maps.Clone(n.Peers)
+	if all == nil {
+		all = map[int]string{}
+	}
+	all[n.ID] = n.Raft
+	return all
 }
 
 // direct is how the suite itself reaches a node past every proxy.
@@ -67,6 +87,28 @@ func (w wiring) plan() plan {
 		add(ClientEdge(n), n, np.Kafka)
 		add(LocalEdge(n), n, np.Local)
 		p.nodes[n], p.direct[n] = np, w.direct(n)
+	}
+	return p
+}
+
+// unproxied is the plan of nodes 1 to size without toxiproxy: whoever dials an edge dials the node itself.
+func unproxied(size int, own func(node int) NodePlan) plan {
+	p := plan{nodes: map[int]NodePlan{}, direct: map[int]direct{}}
+	add := func(e Edge, to string) { p.proxies = append(p.proxies, given(e, to)) }
+	for n := 1; n <= size; n++ {
+		np := own(n)
+		np.ID, np.Rack = n, Rack(n)
+		np.AdvertisedKafka, np.AdvertisedLocal = np.Kafka, np.Local
+		np.Peers = map[int]string{}
+		for peer := 1; peer <= size; peer++ {
+			if peer != n {
+				np.Peers[peer] = own(peer).Raft
+				add(RaftEdge(peer, n), np.Raft)
+			}
+		}
+		add(ClientEdge(n), np.Kafka)
+		add(LocalEdge(n), np.Local)
+		p.nodes[n], p.direct[n] = np, direct{kafka: np.Kafka, local: np.Local, http: np.HTTP}
 	}
 	return p
 }

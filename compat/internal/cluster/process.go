@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,9 +37,13 @@ func newProcesses(o Options) *processes {
 }
 
 func (r *processes) prepare(ctx context.Context) (plan, error) {
-	edges := Edges()
+	size := cmp.Or(r.o.Nodes, Size)
+	var edges []Edge
+	if !r.o.Direct {
+		edges = Edges()
+	}
 	const own = 4 // Kafka, local, Raft, HTTP
-	ports, err := freePorts(1 + len(edges) + Size*own)
+	ports, err := freePorts(1 + len(edges) + size*own)
 	if err != nil {
 		return plan{}, err
 	}
@@ -55,6 +60,9 @@ func (r *processes) prepare(ctx context.Context) (plan, error) {
 		p := ports[1+len(edges)+(n-1)*own:]
 		return NodePlan{Kafka: addr(p[0]), Local: addr(p[1]), Raft: addr(p[2]), HTTP: addr(p[3]),
 			DataDir: filepath.Join(r.dataDir, fmt.Sprintf("node-%d", n))}
+	}
+	if r.o.Direct {
+		return unproxied(size, node), nil
 	}
 	w := wiring{
 		api: addr(api), own: node,
@@ -142,6 +150,13 @@ func (r *processes) run(name string, cmd *exec.Cmd) error {
 
 func nodeName(node int) string { return fmt.Sprintf("node-%d", node) }
 
+func (r *processes) prepareNode(n NodePlan) error {
+	if err := os.MkdirAll(n.DataDir, 0o755); err != nil {
+		return err
+	}
+	return r.o.Target.Prepare(n)
+}
+
 func (r *processes) startNode(_ context.Context, n NodePlan) error {
 	binary, err := r.o.Target.Binary()
 	if err != nil {
@@ -150,10 +165,7 @@ func (r *processes) startNode(_ context.Context, n NodePlan) error {
 	if r.running(n.ID) {
 		return errors.New("it runs already")
 	}
-	if err := os.MkdirAll(n.DataDir, 0o755); err != nil {
-		return err
-	}
-	if err := r.o.Target.Prepare(n); err != nil {
+	if err := r.prepareNode(n); err != nil {
 		return err
 	}
 	cmd := exec.Command(binary, r.o.Target.Args(n)...)
@@ -179,6 +191,13 @@ func (r *processes) running(node int) bool {
 	default:
 		return true
 	}
+}
+
+func (r *processes) pid(node int) int {
+	if !r.running(node) {
+		return 0
+	}
+	return r.find(nodeName(node)).cmd.Process.Pid
 }
 
 // signal sends sig, and waits for the end when it is one that ends.
@@ -224,7 +243,11 @@ func (r *processes) wipe(_ context.Context, n NodePlan) error {
 	return os.MkdirAll(n.DataDir, 0o755)
 }
 
-func (*processes) able(f Features) Features { return f.ours() }
+func (r *processes) able(f Features) Features {
+	f = f.ours()
+	f.Proxies = !r.o.Direct
+	return f
+}
 
 func (r *processes) close() error {
 	r.mu.Lock()
