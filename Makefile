@@ -123,6 +123,15 @@ DIR ?= compat/out/latest
 recheck: go ## judge a saved run again, without a cluster: DIR=compat/out/latest
 	@go run ./compat/recheck '$(DIR)'
 
+##@ Benchmarks
+
+BENCH_FLAGS = $(if $(ROW),-row '$(ROW)') $(if $(QUICK),-quick) $(if $(PAIRS),-pairs '$(PAIRS)') $(if $(ADD),-add)
+.PHONY: bench
+bench: build ## beside Apache Kafka, in turn: ROW= (regexp) QUICK=1 (five minutes) PAIRS=n ADD=1 (to what there is)
+	@java/setup.sh driver kafka-server
+	@$(BUILD) -o .build/bench ./compat/bench
+	@exec .build/bench $(BENCH_FLAGS)
+
 ##@ Run
 
 .PHONY: up

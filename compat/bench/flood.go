@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// recordSize is that of a record's value, in bytes.
+const recordSize = 1024
+
+// inflight is how many records the generator has on their way at most (64 MiB): enough that it never waits for itself.
+const inflight = 64 << 10
+
+// mb is what throughput counts in: 10⁶ bytes.
+const mb = 1e6
+
+// client is franz-go as it comes, but that it does not compress: both systems would store the same few bytes.
+func client(bootstrap []string, opts ...kgo.Opt) (*kgo.Client, error) {
+	base := []kgo.Opt{kgo.SeedBrokers(bootstrap...), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.MaxBufferedRecords(inflight)}
+	return kgo.NewClient(append(base, opts...)...)
+}
+
+// noise is bytes that do not compress.
+func noise(size int) []byte {
+	r := rand.NewChaCha8([32]byte{1})
+	b := make([]byte, size)
+	_, _ = r.Read(b) // it never fails
+	return b
+}
+
+// flood produces for a time as fast as it goes and returns the bytes of values that were acknowledged within it. All
+// that was sent is acknowledged when it returns.
+func flood(ctx context.Context, bootstrap []string, topic string, span time.Duration, opts ...kgo.Opt) (float64, error) {
+	cl, err := client(bootstrap, append(opts, kgo.DefaultProduceTopic(topic))...)
+	if err != nil {
+		return 0, err
+	}
+	defer cl.Close()
+	value := noise(recordSize)
+	var acked atomic.Int64
+	var failed atomic.Pointer[error]
+	end := time.Now().Add(span)
+	for time.Now().Before(end) && failed.Load() == nil {
+		for range 64 { // the clock is not for free
+			cl.Produce(ctx, &kgo.Record{Value: value}, func(_ *kgo.Record, err error) {
+				if err != nil {
+					failed.CompareAndSwap(nil, &err)
+					return
+				}
+				acked.Add(1)
+			})
+		}
+	}
+	within := float64(acked.Load()) * recordSize
+	if err := cl.Flush(ctx); err != nil {
+		return 0, fmt.Errorf("flush: %w", err)
+	}
+	if err := failed.Load(); err != nil {
+		return 0, fmt.Errorf("produce: %w", *err)
+	}
+	return within, nil
+}
+
+// warmUp has a system produce and serve for a while: code is compiled, files and connections are there.
+func warmUp(ctx context.Context, s *System) error {
+	topic, err := newTopic(ctx, s.Cluster, partitions)
+	if err != nil {
+		return err
+	}
+	_, err = flood(ctx, s.Cluster.Bootstrap(), topic, s.Bench.Span(8*time.Second, 3*time.Second))
+	return err
+}

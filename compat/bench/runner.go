@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Sample is what one measurement of one system gave.
+type Sample struct {
+	Row     string             `json:"row"`
+	System  string             `json:"system"` // lockstep, kafka or machine
+	Durable bool               `json:"durable"`
+	Pair    int                `json:"pair"`
+	Values  map[string]float64 `json:"values,omitempty"`
+	Curves  []Curve            `json:"curves,omitempty"`
+	Why     string             `json:"why,omitempty"` // why there are no values
+	Seconds float64            `json:"seconds"`       // that it took
+}
+
+// Curve is something to plot.
+type Curve struct {
+	Name string    `json:"name"`
+	X    []float64 `json:"x"`
+	Y    []float64 `json:"y"`
+}
+
+// life is one system at one durability, from its start to its end: everything that is to be known of it is measured in
+// that time, and no other system is alive.
+type life struct {
+	kind    Kind
+	durable bool
+}
+
+// lives in the order in which they take turns: those that are compared stand next to each other.
+var lives = []life{{lockstep{}, false}, {kafka{}, false}, {lockstep{}, true}, {kafka{}, true}}
+
+// runner measures rows in turn, pair after pair.
+type runner struct {
+	b       *Bench
+	rows    []Row
+	samples []Sample
+	// first is the number of the first pair: after those of earlier runs that these are added to.
+	first int
+	// pairs, if not 0, is how often every row is measured.
+	pairs int
+	// keep is told after every life what there is so far.
+	keep func([]Sample) error
+}
+
+// run measures everything. What cannot be measured is a sample that says so; an error is what ended the run.
+func (r *runner) run(ctx context.Context) error {
+	for pair := 0; ; pair++ {
+		due := r.due(pair)
+		if len(due) == 0 {
+			return nil
+		}
+		for _, row := range due {
+			if row.Life == Machine {
+				r.measure(ctx, row, &System{Bench: r.b}, pair)
+			}
+		}
+		for _, l := range lives {
+			if err := r.live(ctx, l, distinct(due, l), pair); err != nil {
+				return err
+			}
+			if ctx.Err() != nil {
+				return fmt.Errorf("interrupted: %w", ctx.Err())
+			}
+			if err := r.keep(r.samples); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// due are the rows that have a pair of this number.
+func (r *runner) due(pair int) []Row {
+	var out []Row
+	for _, row := range r.rows {
+		pairs := max(row.Pairs, 1)
+		if r.b.Quick {
+			pairs = 1
+		}
+		if r.pairs != 0 {
+			pairs = r.pairs
+		}
+		if row.Life == Machine && r.pairs != 0 {
+			pairs = min(pairs, max(row.Pairs, 1))
+		}
+		if pair < pairs {
+			out = append(out, row)
+		}
+	}
+	return out
+}
+
+// distinct are the rows for which this life has something to tell, each name once.
+func distinct(rows []Row, l life) []Row {
+	seen := map[string]bool{}
+	var out []Row
+	for _, row := range rows {
+		if row.Life == Machine || row.Class.durable(l.kind) != l.durable || seen[row.Name] {
+			continue
+		}
+		seen[row.Name] = true
+		out = append(out, row)
+	}
+	return out
+}
+
+// live starts a system, warms it up, measures all rows that share it, ends it, and then measures those that start their
+// own.
+func (r *runner) live(ctx context.Context, l life, rows []Row, pair int) error {
+	s := System{Kind: l.kind, Durable: l.durable, Bench: r.b}
+	var shared, alone []Row
+	for _, row := range rows {
+		if row.Life == Shared {
+			shared = append(shared, row)
+		} else {
+			alone = append(alone, row)
+		}
+	}
+	if len(shared) > 0 {
+		if err := r.share(ctx, s, shared, pair); err != nil {
+			return err
+		}
+	}
+	for _, row := range alone {
+		r.measure(ctx, row, &s, pair)
+	}
+	return nil
+}
+
+func (r *runner) share(ctx context.Context, s System, rows []Row, pair int) (err error) {
+	start := time.Now()
+	s.Cluster, err = s.Launch(ctx, Shape{})
+	if err != nil {
+		for _, row := range rows {
+			r.add(Sample{Row: row.Name, System: s.Kind.Name(), Durable: s.Durable, Pair: r.first + pair, Why: fmt.Sprintf("it did not start: %v", err)})
+		}
+		return ctx.Err()
+	}
+	defer func() { err = errors.Join(err, s.Cluster.Close()) }()
+	warmed := false
+	for _, row := range rows {
+		if !row.Cold && !warmed {
+			if err := warmUp(ctx, &s); err != nil {
+				return fmt.Errorf("warm up %s: %w", &s, err)
+			}
+			warmed = true
+			fmt.Printf("    %-18s started and warm after %.1f s\n", &s, time.Since(start).Seconds())
+		}
+		r.measure(ctx, row, &s, pair)
+	}
+	return nil
+}
+
+// longest is what one measurement may take.
+const longest = 15 * time.Minute
+
+func (r *runner) measure(ctx context.Context, row Row, s *System, pair int) {
+	if ctx.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	sample := Sample{Row: row.Name, System: "machine", Durable: s.Durable, Pair: r.first + pair}
+	if s.Kind != nil {
+		sample.System = s.Kind.Name()
+	}
+	mine := *s
+	mine.Series = func(name string, x, y []float64) { sample.Curves = append(sample.Curves, Curve{name, x, y}) }
+	start := time.Now()
+	values, err := row.Measure(ctx, &mine)
+	sample.Seconds = time.Since(start).Seconds()
+	sample.Values = values
+	if err != nil {
+		sample.Why, sample.Values = err.Error(), nil
+	}
+	fmt.Printf("    %-18s %s %s\n", s, row.Name, brief(row, sample))
+	r.add(sample)
+}
+
+func (r *runner) add(s Sample) { r.samples = append(r.samples, s) }
+
+// brief is a sample in a line.
+func brief(row Row, s Sample) string {
+	if s.Why != "" {
+		return "not measured: " + s.Why
+	}
+	text := ""
+	for _, f := range row.Figures {
+		if v, ok := s.Values[f.Name]; ok {
+			text += fmt.Sprintf(" %s %s %s,", f.Name, number(v), f.Unit)
+		}
+	}
+	return fmt.Sprintf("%s %.1f s", text, s.Seconds)
+}

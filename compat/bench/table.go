@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// table is the results for a terminal.
+func table(rs []Result) string {
+	head := []string{"row", "class", "ours", "Kafka", "unit", "ratio", "spread", "of limit", "goal", ""}
+	lines := [][]string{head}
+	var notes []string
+	for _, r := range rs {
+		lines = append(lines, []string{r.Row, string(r.Class), value(r.Ours), value(r.Kafka), r.Unit, value(r.Ratio), spread(r), percent(r.OfIt), r.Goal, verdict(r)})
+		if r.Why != "" {
+			notes = append(notes, fmt.Sprintf("  %s %s: %s", r.Row, r.Class, r.Why))
+		}
+	}
+	widths := make([]int, len(head))
+	for _, l := range lines {
+		for i, cell := range l {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var b strings.Builder
+	for _, l := range lines {
+		var line strings.Builder
+		for i, cell := range l {
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if right := i == 2 || i == 3 || i == 5 || i == 7; right {
+				line.WriteString(pad + cell + "  ")
+			} else {
+				line.WriteString(cell + pad + "  ")
+			}
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	if len(notes) > 0 {
+		b.WriteString("\nNot measured:\n" + strings.Join(notes, "\n") + "\n")
+	}
+	return b.String()
+}
+
+func value(v *float64) string {
+	if v == nil {
+		return "–"
+	}
+	return number(*v)
+}
+
+func percent(v *float64) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprintf("%.0f %%", 100**v)
+}
+
+func spread(r Result) string {
+	if r.Spread == nil || len(r.Pairs) < 2 {
+		return ""
+	}
+	return number(r.Spread[0]) + "–" + number(r.Spread[1])
+}
+
+func verdict(r Result) string {
+	switch {
+	case r.Goal == "":
+		return ""
+	case r.Met == nil:
+		return "?"
+	case *r.Met:
+		return "met"
+	default:
+		return "missed"
+	}
+}
