@@ -54,6 +54,7 @@ type fakeShard struct {
 	followers   []shard.Progress
 	ends        map[int32]int64 // FollowerEnd by node; absent: the high watermark
 	readIndex   func(context.Context) error
+	awaitLeader func()
 	onLogEnd    func()
 	onAppend    func(ctx context.Context, k partition.Key, b recordbatch.Batch, done func(shard.AppendResult))
 }
@@ -115,6 +116,12 @@ func (s *fakeShard) LogEnd(k partition.Key) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.set.Partition(k).HighWatermark() + s.uncommitted
+}
+
+func (s *fakeShard) AwaitLeader(context.Context) {
+	if s.awaitLeader != nil {
+		s.awaitLeader()
+	}
 }
 
 func (s *fakeShard) ReadIndex(ctx context.Context) error {

@@ -19,7 +19,7 @@ import (
 // Brokers are those this node believes alive; replicas on others are listed as
 // offline. A partition's leader is the one this node knows of: while it knows
 // none, or knows it to be dead, the partition has LEADER_NOT_AVAILABLE and
-// leader -1. A topic that does not exist is created if the client and the
+// leader -1. Between two leaders the answer waits for the next one. A topic that does not exist is created if the client and the
 // configuration allow it, and the answer waits until it has leaders.
 //
 // On the local-read listener this node is all there is: the only broker, the
@@ -41,15 +41,12 @@ func (a *API) metadata(ctx context.Context, req *Request, body *kmsg.MetadataReq
 	resp := body.ResponseKind().(*kmsg.MetadataResponse)
 	resp.ClusterID = optional(a.cluster.ClusterID())
 
-	switch {
-	case body.Topics == nil || body.Version == 0 && len(body.Topics) == 0:
-		for _, t := range a.cluster.Topics() {
-			resp.Topics = append(resp.Topics, a.topicMetadata(req, t))
-		}
-	default:
-		for _, want := range body.Topics {
-			resp.Topics = append(resp.Topics, a.wantedTopic(ctx, req, body, want))
-		}
+	topics := a.wantedTopics(ctx, body)
+	if req.Listener != Local {
+		a.awaitLeaders(ctx, topics)
+	}
+	for _, t := range topics {
+		resp.Topics = append(resp.Topics, a.topicMetadata(req, t))
 	}
 
 	// After the topics: a topic's creation may have made brokers known.
@@ -85,15 +82,44 @@ func (a *API) aliveBroker(id int32) bool {
 	return false
 }
 
-// wantedTopic answers for one topic of the request.
-func (a *API) wantedTopic(ctx context.Context, req *Request, body *kmsg.MetadataRequest, want kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
-	t, err := a.findTopic(ctx, body, want)
-	if err == nil {
-		return a.topicMetadata(req, t)
+// wantedTopic is a topic that a request is about, or why it is not to be had.
+type wantedTopic struct {
+	topic *controller.Topic
+	asked kmsg.MetadataRequestTopic // when there is an error
+	err   error
+}
+
+func (a *API) wantedTopics(ctx context.Context, body *kmsg.MetadataRequest) []wantedTopic {
+	if body.Topics == nil || body.Version == 0 && len(body.Topics) == 0 {
+		all := a.cluster.Topics()
+		out := make([]wantedTopic, len(all))
+		for i, t := range all {
+			out[i].topic = t
+		}
+		return out
 	}
-	rt := kmsg.NewMetadataResponseTopic()
-	rt.Topic, rt.TopicID, rt.ErrorCode = want.Topic, want.TopicID, a.code(req, err)
-	return rt
+	out := make([]wantedTopic, len(body.Topics))
+	for i, want := range body.Topics {
+		t, err := a.findTopic(ctx, body, want)
+		out[i] = wantedTopic{topic: t, asked: want, err: err}
+	}
+	return out
+}
+
+// awaitLeaders waits until none of the topics' shards is between two leaders.
+func (a *API) awaitLeaders(ctx context.Context, topics []wantedTopic) {
+	seen := make([]bool, len(a.shards))
+	for _, t := range topics {
+		if t.err != nil {
+			continue
+		}
+		for _, s := range t.topic.Shards {
+			if int(s) < len(seen) && !seen[s] {
+				seen[s] = true
+				a.shards[s].AwaitLeader(ctx)
+			}
+		}
+	}
 }
 
 // findTopic finds the topic by id (if the client gives one) or name, or
@@ -138,9 +164,14 @@ func (a *API) autoCreate(ctx context.Context, name string) (*controller.Topic, e
 	return nil, kerr.LeaderNotAvailable
 }
 
-// topicMetadata describes an existing topic.
-func (a *API) topicMetadata(req *Request, t *controller.Topic) kmsg.MetadataResponseTopic {
+// topicMetadata describes a topic.
+func (a *API) topicMetadata(req *Request, want wantedTopic) kmsg.MetadataResponseTopic {
 	rt := kmsg.NewMetadataResponseTopic()
+	if want.err != nil {
+		rt.Topic, rt.TopicID, rt.ErrorCode = want.asked.Topic, want.asked.TopicID, a.code(req, want.err)
+		return rt
+	}
+	t := want.topic
 	rt.Topic, rt.TopicID = kmsg.StringPtr(t.Name), t.ID
 	alive := map[int32]bool{}
 	for _, b := range a.cluster.Brokers() {

@@ -284,3 +284,15 @@ func TestApiVersionsUnknown(t *testing.T) {
 		}
 	}
 }
+
+// Between two leaders an answer would name one that is dead, or none.
+func TestMetadataWaitsForTheNextLeader(t *testing.T) {
+	n := newNode(t, asFollower)
+	n.shard.awaitLeader = func() {
+		n.shard.become(func(st *shard.Status) { st.Leader, st.Heard, st.Epoch = 3, 3, 6 })
+	}
+	p := n.metadata(Normal, metadataOf(12, "t")).Topics[0].Partitions[2]
+	if p.ErrorCode != 0 || p.Leader != 3 || p.LeaderEpoch != 6 {
+		t.Errorf("%+v; the leader of epoch 6 is node 3", p)
+	}
+}

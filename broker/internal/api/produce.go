@@ -78,6 +78,7 @@ func (a *API) startProduce(ctx context.Context, req *Request) Wait {
 	return func() kmsg.Response {
 		defer cancel()
 		p.wait(cancel)
+		p.awaitLeaders(ctx)
 		return p.response()
 	}
 }
@@ -175,6 +176,15 @@ func (p *produce) wait(cancel context.CancelFunc) {
 	case <-p.req.Gone:
 		cancel()
 		<-p.known
+	}
+}
+
+// awaitLeaders keeps an answer that says "not me" until it can say who.
+func (p *produce) awaitLeaders(ctx context.Context) {
+	for _, part := range p.parts {
+		if part.where.shard != nil && errors.Is(part.result.Err, kerr.NotLeaderForPartition) {
+			part.where.shard.AwaitLeader(ctx)
+		}
 	}
 }
 

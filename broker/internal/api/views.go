@@ -28,6 +28,7 @@ type cluster interface {
 type replica interface {
 	ID() uint32
 	Status() shard.Status
+	AwaitLeader(ctx context.Context)
 	Replicas() []int32
 	Followers() []shard.Progress
 	FollowerEnd(node int32, k partition.Key) int64

@@ -114,10 +114,13 @@ func (q *queue) take(limit int) []*pending {
 // Append proposes a validated batch for partition k and calls done once, from
 // another goroutine or this one, when it is committed and applied or has
 // failed; also when ctx ends (RequestTimedOut: it may still be committed
-// later). Batches are ordered as Append was called. The shard takes the
+// later). Between two leaders it waits for the next one, at most a second. Batches are ordered as Append was called. The shard takes the
 // batch's bytes over. done may be nil, for acks=0.
 func (s *Shard) Append(ctx context.Context, k partition.Key, b recordbatch.Batch, done func(AppendResult)) {
 	p := &pending{key: k, batch: b, done: done}
+	if s.office.Load() == nil {
+		s.AwaitLeader(ctx) // it may become ready, or know to whom the client should go
+	}
 	if s.office.Load() == nil {
 		p.fail(kerr.NotLeaderForPartition)
 		return

@@ -89,6 +89,7 @@ type Shard struct {
 	rebuilding           atomic.Bool           // must not vote yet
 	spared               atomic.Uint64         // the newest snapshot's state needs no entry below
 	peerLost             chan struct{}         // capacity 1: a peer's last connection has ended
+	changed              signal                // woken when the leader, the term or readiness changes
 
 	office   atomic.Pointer[office] // nil unless this node leads and is ready
 	retake   chan struct{}          // the office was given up though this node may lead

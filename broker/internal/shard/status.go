@@ -119,6 +119,7 @@ func (s *Shard) Watch(w *partition.Watcher) { s.watchers.add(w) }
 func (s *Shard) Unwatch(w *partition.Watcher) { s.watchers.remove(w) }
 
 func (s *Shard) wakeAll() {
+	s.changed.wake()
 	s.watchers.wake()
 	s.set.WakeAll()
 }
