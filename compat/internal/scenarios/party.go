@@ -23,6 +23,7 @@ type party struct {
 	members  []*member
 	window   scenario.Window // opened before the first client was there
 	wg       sync.WaitGroup  // of raw sessions
+	bounded  map[string]bool // names of faults after which everyone has to go on
 }
 
 // Who leads and who is read from when a party begins.
@@ -110,7 +111,7 @@ const (
 // invite starts every cell's client and has it read from the follower. Cells that cannot begin are told so and left out; an
 // error means that none could.
 func invite(ctx context.Context, cells []*scenario.Cell, configs map[string]string) (*party, error) {
-	p := &party{cluster: cells[0].Cluster, leader: partyLeader, follower: partyFollower}
+	p := &party{cluster: cells[0].Cluster, leader: partyLeader, follower: partyFollower, bounded: map[string]bool{}}
 	var err error
 	if p.window, err = cells[0].OpenWindow(ctx); err != nil {
 		return nil, err
@@ -357,6 +358,7 @@ func (p *party) during(ctx context.Context, f faults.Fault, lasts time.Duration)
 
 // outlast is during, for faults past which every writer has another way: each goes a step forward while it lasts.
 func (p *party) outlast(ctx context.Context, f faults.Fault, lasts time.Duration) error {
+	p.mustGoOn(f, resumeWithin)
 	if err := p.fault(ctx, f.Inject); err != nil {
 		return err
 	}
@@ -365,6 +367,19 @@ func (p *party) outlast(ctx context.Context, f faults.Fault, lasts time.Duration
 		return err
 	}
 	return p.fault(ctx, f.Heal)
+}
+
+// mustGoOn has the histories demand (oracle 7) that writers go on within a bound while a fault lasts that leaves a
+// quorum, and readers, at the latest, when it is healed.
+func (p *party) mustGoOn(f faults.Fault, within time.Duration) {
+	if p.bounded[f.Name] {
+		return
+	}
+	p.bounded[f.Name] = true
+	for _, m := range p.members {
+		m.c.MustResume(m.load.Handle, f.Name, history.Fault, within)
+		m.c.MustResume(reader, f.Name, history.Healed, within)
+	}
 }
 
 // resumeWithin is how long a client may take to go on once nothing is in its way.

@@ -49,6 +49,7 @@ func (p *party) steps(ctx context.Context, steps ...step) error {
 // that have no other way is measured from the healing.
 func (p *party) measure(ctx context.Context, s step) error {
 	name, f, onlyHere := s.name, s.fault, s.onlyHere
+	p.mustGoOn(f, resumeBound)
 	from := time.Now().UnixNano()
 	if err := p.fault(ctx, f.Inject); err != nil {
 		return err
