@@ -11,6 +11,6 @@ func All() []*scenario.Scenario {
 		linkRefused(), killEveryNode(), linkBlackHoled(), timeToResume(), followerDelay(),
 		rollingRestart(), transferred(), paused(), badLink(), lopsidedCuts(),
 		linearizable(), hopping(), overwritten(), wiped(), newLeaderBarrier(), protocolTraps(), belowTheLog(),
-		allKilled(), restartedAlone(), committedOffsets(),
+		allKilled(), restartedAlone(), lagging(), committedOffsets(),
 	}
 }

@@ -37,6 +37,7 @@ type outing struct {
 	id, title string
 	limit     time.Duration
 	configs   map[string]string // of every topic
+	settings  map[string]string // of every node, while it lasts
 	perSecond int               // written by each client; 0: loadPerSecond
 	// beside, where it is set, starts raw sessions for a member, which run until the writers have ended.
 	beside func(*member)
@@ -49,6 +50,12 @@ type outing struct {
 func together(o outing) *scenario.Scenario {
 	return &scenario.Scenario{ID: o.id, Title: o.title, Limit: o.limit, Faults: true,
 		RunAll: func(ctx context.Context, cells []*scenario.Cell) error {
+			if len(o.settings) > 0 {
+				// The cluster is put back to the plan's settings after every scenario that changed them.
+				if err := cells[0].Cluster.Reconfigure(ctx, o.settings); err != nil {
+					return err
+				}
+			}
 			p, err := invite(ctx, cells, o.configs)
 			if err != nil {
 				return err
