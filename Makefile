@@ -125,7 +125,7 @@ recheck: go ## judge a saved run again, without a cluster: DIR=compat/out/latest
 
 ##@ Benchmarks
 
-BENCH_FLAGS = $(if $(ROW),-row '$(ROW)') $(if $(QUICK),-quick) $(if $(PAIRS),-pairs '$(PAIRS)') $(if $(ADD),-add)
+BENCH_FLAGS = $(if $(ROW),-row '$(ROW)') $(if $(QUICK),-quick) $(if $(PAIRS),-pairs '$(PAIRS)') $(if $(ADD),-add) $(if $(SYSTEM),-system '$(SYSTEM)')
 .PHONY: bench
 bench: build ## beside Apache Kafka, in turn: ROW= (regexp) QUICK=1 (five minutes) PAIRS=n ADD=1 (to what there is)
 	@java/setup.sh driver kafka-server

@@ -4,6 +4,8 @@ go 1.26.0
 
 require github.com/anishathalye/porcupine v1.3.1
 
+require github.com/HdrHistogram/hdrhistogram-go v1.4.0 // indirect
+
 require (
 	dario.cat/mergo v1.0.2 // indirect
 	github.com/Azure/go-ansiterm v0.0.0-20261006220739-8c912ac31dd4 // indirect

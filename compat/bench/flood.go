@@ -33,8 +33,8 @@ func noise(size int) []byte {
 	return b
 }
 
-// flood produces for a time as fast as it goes and returns the bytes of values that were acknowledged within it. All
-// that was sent is acknowledged when it returns.
+// flood produces for a time as fast as it goes, waits until all is acknowledged, and returns how many bytes of values that
+// were.
 func flood(ctx context.Context, bootstrap []string, topic string, span time.Duration, opts ...kgo.Opt) (float64, error) {
 	cl, err := client(bootstrap, append(opts, kgo.DefaultProduceTopic(topic))...)
 	if err != nil {
@@ -56,14 +56,13 @@ func flood(ctx context.Context, bootstrap []string, topic string, span time.Dura
 			})
 		}
 	}
-	within := float64(acked.Load()) * recordSize
 	if err := cl.Flush(ctx); err != nil {
 		return 0, fmt.Errorf("flush: %w", err)
 	}
 	if err := failed.Load(); err != nil {
 		return 0, fmt.Errorf("produce: %w", *err)
 	}
-	return within, nil
+	return float64(acked.Load()) * recordSize, nil
 }
 
 // warmUp has a system produce and serve for a while: code is compiled, files and connections are there.

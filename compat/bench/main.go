@@ -23,7 +23,13 @@ func main() {
 	flag.IntVar(&o.pairs, "pairs", 0, "pairs of every row; 0: as many as each asks for")
 	flag.BoolVar(&o.add, "add", false, "add to the samples of earlier runs instead of forgetting them")
 	flag.BoolVar(&o.list, "list", false, "list the rows, measure nothing")
+	flag.StringVar(&o.system, "system", ".*", "regular expression that must match the name of a system to be measured")
+	serve := flag.String(serveFlag, "", "be the file server of limit-fileserver")
 	flag.Parse()
+	if *serve != "" {
+		fmt.Fprintln(os.Stderr, "bench:", serveFile(*serve))
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {
@@ -34,6 +40,7 @@ func main() {
 
 type options struct {
 	root, row        string
+	system           string
 	quick, add, list bool
 	pairs            int
 }
@@ -51,6 +58,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	r := &runner{b: b, pairs: o.pairs}
+	if r.system, err = regexp.Compile("^(?:" + o.system + ")$"); err != nil {
+		return fmt.Errorf("SYSTEM: %w", err)
+	}
 	for _, row := range rows() {
 		if pattern.MatchString(row.Name) {
 			r.rows = append(r.rows, row)
@@ -75,7 +85,9 @@ func run(ctx context.Context, o options) error {
 		}
 	}
 	machine := facts(time.Now().Format(time.RFC3339))
-	r.keep = func(now []Sample) error { return report(b, machine, append(earlier[:len(earlier):len(earlier)], now...)) }
+	r.keep = func(now []Sample) error {
+		return report(b, machine, append(earlier[:len(earlier):len(earlier)], now...))
+	}
 	start := time.Now()
 	if err := errors.Join(r.run(ctx), r.keep(r.samples)); err != nil {
 		return err

@@ -13,6 +13,7 @@ type Usage struct {
 	CPU      float64 // seconds since they started, user and system
 	Resident float64 // bytes, anonymous and of mapped files (binary, jars), without the page cache
 	Files    int     // open descriptors
+	Threads  int     // of the operating system
 }
 
 // usage looks at every node that runs.
@@ -29,6 +30,7 @@ func usage(c *cluster.Cluster) (Usage, error) {
 		sum.CPU += u.CPU
 		sum.Resident += u.Resident
 		sum.Files += u.Files
+		sum.Threads += u.Threads
 	}
 	return sum, nil
 }
@@ -50,5 +52,5 @@ func usageOf(pid int) (Usage, error) {
 	if err != nil {
 		return Usage{}, fmt.Errorf("descriptors of process %d: %w", pid, err)
 	}
-	return Usage{CPU: stat.CPUTime(), Resident: float64(status.RssAnon + status.RssFile), Files: files}, nil
+	return Usage{CPU: stat.CPUTime(), Resident: float64(status.RssAnon + status.RssFile), Files: files, Threads: stat.NumThreads}, nil
 }

@@ -9,6 +9,8 @@ import (
 func produceRows() []Row {
 	franz := Row{Name: "produce-franzgo", Pairs: 5, Measure: produceFranz,
 		What: "franz-go as fast as it goes, acks=all, 3 replicas, 6 partitions, records of 1 KiB, nothing compressed; CPU of all three brokers"}
+	java := Row{Name: "produce-java", Pairs: 5, Measure: produceJava,
+		What: "Kafka's own ProducerPerformance as it comes, acks=all, the same topic and records, after warm-up records of its own"}
 	var out []Row
 	for _, c := range []struct {
 		class     Class
@@ -18,11 +20,31 @@ func produceRows() []Row {
 		{ClassB, ratioAtLeast(40), Goal{}},
 		{Defaults, ratioAtLeast(2), Goal{}},
 	} {
-		franz.Class = c.class
-		franz.Figures = []Figure{{Name: "throughput", Unit: "MB/s", Goal: c.rate}, {Name: "cpu", Unit: "s/GB", Goal: c.cpu}}
-		out = append(out, franz)
+		for _, row := range []Row{franz, java} {
+			row.Class = c.class
+			row.Figures = []Figure{{Name: "throughput", Unit: "MB/s", Goal: c.rate}, {Name: "cpu", Unit: "s/GB", Goal: c.cpu}}
+			out = append(out, row)
+		}
 	}
 	return out
+}
+
+// cost runs load, which says how many bytes it has had a cluster take or give within how many seconds, and makes
+// throughput and all brokers' CPU time of it.
+func cost(s *System, load func() (bytes, span float64, err error)) (map[string]float64, error) {
+	before, err := usage(s.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	bytes, span, err := load()
+	if err != nil {
+		return nil, err
+	}
+	after, err := usage(s.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]float64{"throughput": bytes / mb / span, "cpu": (after.CPU - before.CPU) / (bytes / 1e9)}, nil
 }
 
 func produceFranz(ctx context.Context, s *System) (map[string]float64, error) {
@@ -30,24 +52,9 @@ func produceFranz(ctx context.Context, s *System) (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, err := usage(s.Cluster)
-	if err != nil {
-		return nil, err
-	}
-	start := time.Now()
-	span := s.Bench.Span(8*time.Second, 4*time.Second)
-	bytes, err := flood(ctx, s.Cluster.Bootstrap(), topic, span)
-	if err != nil {
-		return nil, err
-	}
-	took := time.Since(start)
-	after, err := usage(s.Cluster)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]float64{
-		"throughput": bytes / mb / span.Seconds(),
-		"cpu":        (after.CPU - before.CPU) / (bytes / 1e9),
-		"flushed_s":  seconds(took - span),
-	}, nil
+	return cost(s, func() (float64, float64, error) {
+		start := time.Now()
+		bytes, err := flood(ctx, s.Cluster.Bootstrap(), topic, s.Bench.Span(8*time.Second, 4*time.Second))
+		return bytes, time.Since(start).Seconds(), err
+	})
 }

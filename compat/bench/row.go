@@ -93,5 +93,15 @@ func ratioAtMost(x float64) Goal {
 	return Goal{fmt.Sprintf("≤ %.2g × Kafka", x), func(o Outcome) bool { return o.Ratio <= x }}
 }
 
-// seconds is a duration as figures have it.
-func seconds(d time.Duration) float64 { return d.Seconds() }
+// oursAtMost is in the figure's unit.
+func oursAtMost(x float64, unit string) Goal {
+	return Goal{fmt.Sprintf("≤ %v %s", x, unit), func(o Outcome) bool { return o.Ours <= x }}
+}
+
+// both goals.
+func both(a, b Goal) Goal {
+	return Goal{a.Text + ", " + b.Text, func(o Outcome) bool { return a.met(o) && b.met(o) }}
+}
+
+// millis is a duration as latencies have it.
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -6,6 +6,15 @@ import "slices"
 // before them left it: light ones come first, those that kill nodes last.
 func rows() []Row {
 	return slices.Concat(
+		limitRows(),
+		memoryRows(),
 		produceRows(),
+		fetchRows(),
+		latencyRows(),
+		freshnessRows(),
+		handoverRows(),
+		failoverRows(),
+		startRows(),
+		longRows(),
 	)
 }

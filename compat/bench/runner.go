@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 )
 
@@ -45,6 +46,8 @@ type runner struct {
 	first int
 	// pairs, if not 0, is how often every row is measured.
 	pairs int
+	// system is whose turns are taken.
+	system *regexp.Regexp
 	// keep is told after every life what there is so far.
 	keep func([]Sample) error
 }
@@ -62,6 +65,9 @@ func (r *runner) run(ctx context.Context) error {
 			}
 		}
 		for _, l := range lives {
+			if !r.system.MatchString(l.kind.Name()) {
+				continue
+			}
 			if err := r.live(ctx, l, distinct(due, l), pair); err != nil {
 				return err
 			}

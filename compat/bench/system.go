@@ -60,7 +60,8 @@ type System struct {
 	Cluster *cluster.Cluster
 	// Bench is the run that this belongs to.
 	Bench *Bench
-	// Series keeps a curve for the page, under the row's name: points of x and y, such as a latency at each percentile.
+	// Series keeps a curve for the page: points of x and y. Its name is what is drawn by what it is drawn over, such as
+	// "ms by percentile". Curves of one row and one name share a plot.
 	Series func(name string, x, y []float64)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -10,7 +11,6 @@ import (
 	"lockstep/compat/internal/raw"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -23,24 +23,38 @@ var topicNumber atomic.Int64
 // of every partition.
 func newTopic(ctx context.Context, c *cluster.Cluster, partitions int) (string, error) {
 	name := fmt.Sprintf("bench-%d", topicNumber.Add(1))
-	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Bootstrap()...))
+	conn, err := raw.Dial(ctx, c.Direct(1))
 	if err != nil {
 		return "", err
 	}
-	defer cl.Close()
+	defer conn.Close()
+	if err := create(ctx, conn, name, partitions, len(c.Members()), nil); err != nil {
+		return "", err
+	}
+	return name, await(ctx, 30*time.Second, func() error { return led(ctx, c, name, partitions) })
+}
+
+// create asks once. A topic that is there already is no error.
+func create(ctx context.Context, conn *raw.Conn, name string, partitions, replicas int, configs map[string]string) error {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = 30_000
 	t := kmsg.NewCreateTopicsRequestTopic()
-	t.Topic, t.NumPartitions, t.ReplicationFactor = name, int32(partitions), int16(len(c.Members()))
+	t.Topic, t.NumPartitions, t.ReplicationFactor = name, int32(partitions), int16(replicas)
+	for key, value := range configs {
+		c := kmsg.NewCreateTopicsRequestTopicConfig()
+		c.Name, c.Value = key, &value
+		t.Configs = append(t.Configs, c)
+	}
 	req.Topics = append(req.Topics, t)
-	resp, err := req.RequestWith(ctx, cl)
+	resp, err := conn.Do(ctx, req, -1)
 	if err != nil {
-		return "", fmt.Errorf("create topic %s: %w", name, err)
+		return fmt.Errorf("create topic %s: %w", name, err)
 	}
-	if err := kerr.ErrorForCode(resp.Topics[0].ErrorCode); err != nil {
-		return "", fmt.Errorf("create topic %s: %w", name, err)
+	err = kerr.ErrorForCode(resp.(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode)
+	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		return fmt.Errorf("create topic %s: %w", name, err)
 	}
-	return name, await(ctx, 30*time.Second, func() error { return led(ctx, c, name, partitions) })
+	return nil
 }
 
 // led is nil when every node names a leader, and all replicas as in sync, for every partition.
@@ -69,7 +83,7 @@ func led(ctx context.Context, c *cluster.Cluster, topic string, partitions int) 
 func await(ctx context.Context, atMost time.Duration, ask func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for {
 		err := ask()
