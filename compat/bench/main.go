@@ -11,8 +11,12 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
+
+	"lockstep/compat/internal/cluster"
 )
 
 func main() {
@@ -118,5 +122,11 @@ func report(b *Bench, machine Facts, samples []Sample) error {
 	if err := writeJSON(b.Out, samplesFile, samples); err != nil {
 		return err
 	}
-	return writeJSON(b.Out, "results.json", Report{Machine: machine, Quick: b.Quick, Rows: results(rows(), samples)})
+	r := Report{Machine: machine, Quick: b.Quick, Rows: results(rows(), samples), KafkaJVM: strings.Join(cluster.StockJVM(), " ")}
+	for _, row := range rows() {
+		if how := (How{row.Name, row.What}); !slices.Contains(r.How, how) {
+			r.How = append(r.How, how)
+		}
+	}
+	return errors.Join(writeJSON(b.Out, "results.json", r), page(b.Out, r, samples))
 }

@@ -24,8 +24,8 @@ type Result struct {
 	Pairs  []Pair      `json:"pairs,omitempty"`
 	Limit  string      `json:"limit,omitempty"`    // the machine's figure that bounds ours
 	OfIt   *float64    `json:"of_limit,omitempty"` // ours as a part of it
-	What   string      `json:"what"`
-	Why    string      `json:"why,omitempty"` // why something was not measured
+	What   string      `json:"what"`               // how it is measured
+	Why    string      `json:"why,omitempty"`      // why something was not measured
 }
 
 // Pair is what the two systems were measured at, one after the other.
@@ -39,7 +39,13 @@ type Report struct {
 	Machine Facts    `json:"machine"`
 	Quick   bool     `json:"quick"`
 	Rows    []Result `json:"rows"`
+	// KafkaJVM are the options that Kafka ran with.
+	KafkaJVM string `json:"kafka_jvm"`
+	How      []How  `json:"-"`
 }
+
+// How is how a row is measured.
+type How struct{ Name, What string }
 
 // results are all figures that anything is known of: rows without a sample are left out.
 func results(rows []Row, samples []Sample) []Result {
