@@ -189,6 +189,19 @@ func (c *Cluster) Dial(e Edge) string { return c.dials[e] }
 // Reach is the address at which the suite itself dials an edge: also one that is made for peers.
 func (c *Cluster) Reach(e Edge) string { return c.reaches[e] }
 
+// Links are the edges, and those over which the same nodes talk beside them: a fault of one is to be a fault of both.
+func (c *Cluster) Links(edges ...Edge) []Edge {
+	out := slices.Clone(edges)
+	for _, e := range edges {
+		from, to, peers := e.Ends()
+		beside := RecordsEdge(from, to)
+		if _, there := c.dials[beside]; peers && there && !slices.Contains(out, beside) {
+			out = append(out, beside)
+		}
+	}
+	return out
+}
+
 // Greeting is what a stranger may send over an edge to see whether it carries.
 func (c *Cluster) Greeting(e Edge) raw.Greeting {
 	if from, to, peers := e.Ends(); peers {

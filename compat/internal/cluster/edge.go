@@ -20,14 +20,21 @@ func LocalEdge(node int) Edge { return Edge(fmt.Sprintf("local-%d", node)) }
 // RaftEdge is what node from dials to reach node to.
 func RaftEdge(from, to int) Edge { return Edge(fmt.Sprintf("raft-%d-%d", from, to)) }
 
+// RecordsEdge is what node from dials to fetch records from node to, of a target whose peers do not send them over the
+// RaftEdge. See Cluster.Links.
+func RecordsEdge(from, to int) Edge { return Edge(fmt.Sprintf("records-%d-%d", from, to)) }
+
 // Ends are the nodes that dial and are dialled over a peers' edge; peers is false for clients' edges.
 func (e Edge) Ends() (from, to int, peers bool) {
-	n, err := fmt.Sscanf(string(e), "raft-%d-%d", &from, &to)
-	return from, to, n == 2 && err == nil
+	_, ends, _ := strings.Cut(string(e), "-")
+	n, err := fmt.Sscanf(ends, "%d-%d", &from, &to)
+	return from, to, e.Peer() && n == 2 && err == nil
 }
 
 // Peer tells whether nodes dial it (and not clients).
-func (e Edge) Peer() bool { return strings.HasPrefix(string(e), "raft-") }
+func (e Edge) Peer() bool {
+	return strings.HasPrefix(string(e), "raft-") || strings.HasPrefix(string(e), "records-")
+}
 
 // Nodes are the node numbers, in order.
 func Nodes() []int { return []int{1, 2, 3} }

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -10,15 +9,13 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"lockstep/compat/internal/raw"
 )
 
 // Kafka is Apache Kafka, the control: three nodes that are broker and controller at once, with the rack-aware replica
 // selector. A check that fails on it is a wrong check or a difference to be written down.
 //
-// Brokers replicate over a listener of their own, which is advertised to all peers alike: the edge local-N carries
-// what the others fetch from node N, and raft-i-j carries the controllers' quorum only.
+// Peers talk over two links: raft-i-j carries the controllers' quorum and what broker i tells controller j, records-i-j what
+// broker i fetches from broker j. (See kafka_links.go.)
 type Kafka struct {
 	Root string // of the repository
 	// Stock is for measuring: the settings and the JVM's options that Kafka comes with, where the suite's own are small.
@@ -30,7 +27,7 @@ func (Kafka) Name() string { return "kafka" }
 
 // Features implements Target.
 func (Kafka) Features() Features {
-	return Features{Reconfigure: true, Wipe: true}
+	return Features{Transfer: true, Reconfigure: true, Wipe: true, PeerLinks: true}
 }
 
 // Binary implements Target.
@@ -70,7 +67,13 @@ func StockJVM() []string {
 func properties(n NodePlan) string { return filepath.Join(n.DataDir, "server.properties") }
 
 // Args implements Target.
-func (k Kafka) Args(n NodePlan) []string { return k.java("kafka.Kafka", properties(n)) }
+func (k Kafka) Args(n NodePlan) []string {
+	args := k.java("kafka.Kafka", properties(n))
+	if byName(n) {
+		args = append([]string{"-Djdk.net.hosts.file=" + hostsFile(n)}, args...)
+	}
+	return args
+}
 
 // clusterID is any fixed id in Kafka's format: 16 bytes in base64.
 const clusterID = "bG9ja3N0ZXAtY29tcGF0MQ"
@@ -78,6 +81,9 @@ const clusterID = "bG9ja3N0ZXAtY29tcGF0MQ"
 // Prepare implements Target: it writes the configuration, and formats a log directory that is not.
 func (k Kafka) Prepare(n NodePlan) error {
 	if err := os.WriteFile(properties(n), []byte(k.config(n)), 0o644); err != nil {
+		return err
+	}
+	if err := os.WriteFile(hostsFile(n), hosts(n.ID), 0o644); err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(n.DataDir, "log", "meta.properties")); err == nil {
@@ -117,7 +123,11 @@ func (k Kafka) config(n NodePlan) string {
 	lines = append(lines, replicated(len(n.members()))...)
 	if !k.Stock {
 		lines = append(lines, "offsets.topic.num.partitions=3", "group.initial.rebalance.delay.ms=0",
-			"num.network.threads=2", "num.io.threads=4", "log.cleaner.enable=false")
+			"num.network.threads=2", "num.io.threads=4", "log.cleaner.enable=false",
+			// Leaders go back to the preferred replica within seconds, as scenarios wait for it; the default is 5 minutes.
+			"leader.imbalance.check.interval.seconds=5",
+			// A broker that hears no controller when it starts gives up after this; the default is a minute.
+			"initial.broker.registration.timeout.ms=600000")
 	}
 	for _, name := range slices.Sorted(maps.Keys(n.Extra)) {
 		if name == leaderOnly {
@@ -164,17 +174,3 @@ func (Kafka) Settings(env map[string]string) (map[string]string, error) {
 	}
 	return out, nil
 }
-
-// PeerGreeting implements Target: controllers take questions for versions like any listener.
-func (Kafka) PeerGreeting(int, int) raw.Greeting { return raw.KafkaGreeting() }
-
-// Transfer implements Target.
-func (Kafka) Transfer(context.Context, *Cluster, string, int32, int) error {
-	return fmt.Errorf("hand leadership over: the suite does not ask Kafka for that: %w", ErrCannot)
-}
-
-// Ready implements Target: there is nothing that Kafka tells beside its metadata.
-func (Kafka) Ready(ctx context.Context, c *Cluster) error { return allKnown(ctx, c) }
-
-// Settled implements Target: Kafka moves leaders back every five minutes, which scenarios have to live with.
-func (Kafka) Settled(context.Context, *Cluster) error { return nil }

@@ -27,7 +27,7 @@ func (Lockstep) Name() string { return "lockstep" }
 
 // Features implements Target.
 func (Lockstep) Features() Features {
-	return Features{LocalListener: true, Counters: true, Replicas: true, Transfer: true, Reconfigure: true, Wipe: true, PeerLinks: true}
+	return Features{LocalListener: true, Counters: true, Replicas: true, Transfer: true, HandsBack: true, Reconfigure: true, Wipe: true, PeerLinks: true}
 }
 
 // Binary implements Target.

@@ -72,7 +72,13 @@ func (r *processes) prepare(ctx context.Context) (plan, error) {
 		upstream: func(_ int, own string) string { return own },
 		direct:   func(n int) direct { p := node(n); return direct{p.Kafka, p.Local, p.HTTP} },
 	}
-	return w.plan(), r.startToxiproxy(ctx, api)
+	p := w.plan()
+	if t, more := r.o.Target.(interface {
+		peerProxies(map[int]NodePlan) []proxyPlan
+	}); more {
+		p.proxies = append(p.proxies, t.peerProxies(p.nodes)...)
+	}
+	return p, r.startToxiproxy(ctx, api)
 }
 
 func (r *processes) startToxiproxy(ctx context.Context, port int) error {

@@ -43,6 +43,7 @@ type Features struct {
 	Counters      bool // counts of records served by role
 	Replicas      bool // the state of every replica over HTTP
 	Transfer      bool // leadership can be handed over on request
+	HandsBack     bool // leadership that was handed over goes back by itself soon
 	Reconfigure   bool // nodes can be started again with other settings
 	PeerLinks     bool // each pair of nodes replicates over edges of its own
 	Wipe          bool // a node's data can be taken away

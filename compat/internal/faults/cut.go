@@ -22,8 +22,10 @@ const (
 
 // Refused cuts edges the loud way: connections are reset and new ones are refused.
 func Refused(c *cluster.Cluster, edges ...cluster.Edge) Fault {
+	name := fmt.Sprintf("refused %v", edges)
+	edges = c.Links(edges...)
 	return Fault{
-		Name:   fmt.Sprintf("refused %v", edges),
+		Name:   name,
 		inject: possible(c, edges, func(e cluster.Edge) error { return c.Proxies.SetEnabled(e, false) }),
 		heal:   each(edges, func(e cluster.Edge) error { return c.Proxies.SetEnabled(e, true) }),
 		probe:  cutProbe(c, edges, func(err error) bool { return !errors.Is(err, context.DeadlineExceeded) }),
@@ -36,8 +38,10 @@ func Refused(c *cluster.Cluster, edges ...cluster.Edge) Fault {
 func BlackHole(c *cluster.Cluster, edges ...cluster.Edge) Fault {
 	// A timeout of 0 means never: data is dropped for as long as the toxic is there.
 	hole := toxic{kind: "timeout", streams: bothWays, attrs: map[string]any{"timeout": 0}}
+	name := fmt.Sprintf("black hole %v", edges)
+	edges = c.Links(edges...)
 	return Fault{
-		Name:   fmt.Sprintf("black hole %v", edges),
+		Name:   name,
 		inject: possible(c, edges, func(e cluster.Edge) error { return hole.add(c, e) }),
 		heal:   each(edges, func(e cluster.Edge) error { return hole.remove(c, e) }),
 		probe:  cutProbe(c, edges, func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }),
@@ -48,8 +52,10 @@ func BlackHole(c *cluster.Cluster, edges ...cluster.Edge) Fault {
 // ResetPeer lets connections be made over edges and resets each as soon as something is said on it.
 func ResetPeer(c *cluster.Cluster, edges ...cluster.Edge) Fault {
 	reset := toxic{kind: "reset_peer", streams: []string{"upstream"}, attrs: map[string]any{"timeout": 0}}
+	name := fmt.Sprintf("reset peer %v", edges)
+	edges = c.Links(edges...)
 	return Fault{
-		Name:   fmt.Sprintf("reset peer %v", edges),
+		Name:   name,
 		inject: possible(c, edges, func(e cluster.Edge) error { return reset.add(c, e) }),
 		heal:   each(edges, func(e cluster.Edge) error { return reset.remove(c, e) }),
 		probe: cutProbe(c, edges, func(err error) bool {

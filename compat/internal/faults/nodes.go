@@ -73,10 +73,10 @@ func Wiped(c *cluster.Cluster, node int) Fault {
 }
 
 // Transferred hands the leadership of a partition (Lockstep: of all in its shard) to a node, by asking for it: it bites when
-// every node names that one as the leader in a newer epoch than before. There is nothing to take back: Heal waits until the
-// cluster is well.
+// every node names that one as the leader in a newer epoch than before. Where leadership goes back by itself there is nothing
+// to take back, elsewhere Heal hands it back; it waits until the cluster is well.
 func Transferred(c *cluster.Cluster, topic string, partition int32, to int) Fault {
-	var before int32
+	var before raw.Leader
 	healed := false
 	return Fault{
 		Name: fmt.Sprintf("leadership of %s-%d to node %d", topic, partition, to),
@@ -88,12 +88,15 @@ func Transferred(c *cluster.Cluster, topic string, partition int32, to int) Faul
 			if now.ID == to {
 				return fmt.Errorf("node %d leads already", to)
 			}
-			before = now.Epoch
+			before = now
 			return c.TransferPartition(ctx, topic, partition, to)
 		},
-		heal: func(context.Context) error {
+		heal: func(ctx context.Context) error {
 			healed = true
-			return nil
+			if c.Features().HandsBack {
+				return nil
+			}
+			return c.TransferPartition(ctx, topic, partition, before.ID)
 		},
 		probe: func(ctx context.Context) (feel, string) {
 			if healed {
@@ -105,7 +108,7 @@ func Transferred(c *cluster.Cluster, topic string, partition int32, to int) Faul
 			}
 			for _, n := range cluster.Nodes() {
 				now, err := leaderBy(ctx, c, n, topic, partition)
-				if err != nil || now.ID != to || now.Epoch <= before {
+				if err != nil || now.ID != to || now.Epoch <= before.Epoch {
 					return between, fmt.Sprintf("node %d names node %d in epoch %d, error %v", n, now.ID, now.Epoch, err)
 				}
 			}

@@ -12,8 +12,10 @@ import (
 // Latency delays what goes over edges by d in each direction, so that an answer takes 2d longer.
 func Latency(c *cluster.Cluster, d time.Duration, edges ...cluster.Edge) Fault {
 	late := toxic{kind: "latency", streams: bothWays, attrs: map[string]any{"latency": d.Milliseconds()}}
+	name := fmt.Sprintf("latency %v on %v", d, edges)
+	edges = c.Links(edges...)
 	return Fault{
-		Name:   fmt.Sprintf("latency %v on %v", d, edges),
+		Name:   name,
 		inject: possible(c, edges, func(e cluster.Edge) error { return late.add(c, e) }),
 		heal:   each(edges, func(e cluster.Edge) error { return late.remove(c, e) }),
 		probe: all(edges, func(ctx context.Context, e cluster.Edge) (feel, string) {
@@ -37,8 +39,10 @@ func Latency(c *cluster.Cluster, d time.Duration, edges ...cluster.Edge) Fault {
 // Slicer has what goes over edges arrive in pieces of some 16 bytes.
 func Slicer(c *cluster.Cluster, edges ...cluster.Edge) Fault {
 	sliced := toxic{kind: "slicer", streams: bothWays, attrs: map[string]any{"average_size": 16, "size_variation": 4, "delay": 10}}
+	name := fmt.Sprintf("sliced %v", edges)
+	edges = c.Links(edges...)
 	return Fault{
-		Name:   fmt.Sprintf("sliced %v", edges),
+		Name:   name,
 		inject: possible(c, edges, func(e cluster.Edge) error { return sliced.add(c, e) }),
 		heal:   each(edges, func(e cluster.Edge) error { return sliced.remove(c, e) }),
 		probe: all(edges, func(ctx context.Context, e cluster.Edge) (feel, string) {
