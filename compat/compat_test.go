@@ -59,7 +59,7 @@ func TestCompat(t *testing.T) {
 	term.Printf("the cluster was ready after %.1f s", time.Since(start).Seconds())
 
 	results := &report.Results{Target: s.target.Name(), Runtime: s.runtime, Seed: s.seed, Run: runInfo(ctx, s, c, start)}
-	suite := &scenario.Suite{Cluster: c, Log: log, Root: s.root, Out: out, Seed: s.seed, Term: term, Results: results, Now: time.Now,
+	suite := &scenario.Suite{Cluster: c, Log: log, Root: s.root, Out: out, Seed: s.seed, Term: term, Results: results, Now: time.Now, Differences: scenarios.Differences(),
 		Again: fmt.Sprintf("make compat SCENARIO=%%s CLIENT=%%s RUNTIME=%s TARGET=%s SEED=%d%s", s.runtime, s.target.Name(), s.seed, s.where())}
 	// Also when a cell panics: what was finished is worth having.
 	t.Cleanup(func() {

@@ -12,6 +12,8 @@ import (
 	"lockstep/compat/internal/history"
 	"lockstep/compat/internal/oracle"
 	"lockstep/compat/internal/report"
+	"lockstep/compat/internal/scenario"
+	"lockstep/compat/internal/scenarios"
 )
 
 // unfinished is the status of a cell whose history ends before its verdict, if no violation makes it a failure.
@@ -30,6 +32,9 @@ type cell struct {
 	// does not say.
 	was           report.Status
 	wasViolations int64
+
+	// differences are what the run's target is known to do otherwise in this cell.
+	differences scenario.Differences
 }
 
 // good tells whether a cell needs no further look.
@@ -53,36 +58,38 @@ func recheck(dir string) ([]*cell, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
-	was, err := statuses(dir)
+	target, was, err := statuses(dir)
 	if err != nil {
 		return nil, err
 	}
 	cells := byCell(events)
 	for _, c := range cells {
 		c.was = was[c.name]
+		id, client, _ := strings.Cut(c.name, "/")
+		c.differences = scenarios.Differences().Of(target, id, client)
 		c.judge()
 	}
 	return cells, nil
 }
 
-// statuses are the run's own, by scenario/client; none when the run was cut off before it wrote them.
-func statuses(dir string) (map[string]report.Status, error) {
+// statuses are the run's target and its own verdicts, by scenario/client; none when the run was cut off before it wrote them.
+func statuses(dir string) (string, map[string]report.Status, error) {
 	body, err := os.ReadFile(filepath.Join(dir, "results.json"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return "", nil, nil
 	}
 	var results report.Results
 	if err == nil {
 		err = json.Unmarshal(body, &results)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the run's results: %w", err)
+		return "", nil, fmt.Errorf("read the run's results: %w", err)
 	}
 	out := map[string]report.Status{}
 	for _, c := range results.Cells {
 		out[c.Scenario+"/"+c.Client] = c.Status
 	}
-	return out, nil
+	return results.Target, out, nil
 }
 
 // byCell parts the events. What a retried cell did before does not count.
@@ -104,8 +111,8 @@ func byCell(events []history.Event) []*cell {
 	return order
 }
 
-// judge comes to the verdict as the suite does: a violation makes a failure; without one the scenario's own complaints
-// decide.
+// judge comes to the verdict as the suite does: a violation that no known difference explains makes a failure; without
+// one the scenario's own complaints decide.
 func (c *cell) judge() {
 	c.status, c.wasViolations = unfinished, -1
 	// What a client said after the verdict, the run did not judge either.
@@ -118,8 +125,12 @@ func (c *cell) judge() {
 	}
 	c.violations = oracle.Judge(c.events)
 	c.still = oracle.LongestStill(c.events)
-	if len(c.violations) > 0 {
+	shown, wrong := c.differences.Unexplained(c.violations)
+	if len(shown) > 0 {
+		c.complaint = strings.TrimPrefix(c.complaint+"\nknown difference: "+shown.String(), "\n")
+	}
+	if len(wrong) > 0 {
 		c.status = report.Fail
-		c.complaint = strings.TrimPrefix(c.complaint+"\n"+oracle.Summary(c.violations, mostShown), "\n")
+		c.complaint = strings.TrimPrefix(c.complaint+"\n"+oracle.Summary(wrong, mostShown), "\n")
 	}
 }

@@ -149,6 +149,11 @@ func (c *Cluster) TransferPartition(ctx context.Context, topic string, partition
 	return c.target.Transfer(ctx, c, topic, partition, to)
 }
 
+// Beyond tells whether a node's own log of a partition holds more than the node knows to be committed, and what it saw.
+func (c *Cluster) Beyond(ctx context.Context, node int, topic string, partition int32) (bool, string, error) {
+	return c.target.Beyond(ctx, c, node, topic, partition)
+}
+
 // ShardOf is the shard that a partition is in.
 func (c *Cluster) ShardOf(ctx context.Context, topic string, partition int32) (int, error) {
 	var last error

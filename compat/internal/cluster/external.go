@@ -188,7 +188,7 @@ func (r *externals) able(f Features) Features {
 	http, proxies := len(r.o.HTTP) > 0, r.o.Toxiproxy != ""
 	return Features{
 		LocalListener: f.LocalListener && len(r.o.Local) > 0,
-		Counters:      f.Counters && http, Replicas: f.Replicas && http, Transfer: f.Transfer && (http || !f.Replicas), HandsBack: f.HandsBack,
+		Counters:      f.Counters && http, Replicas: f.Replicas && http, Transfer: f.Transfer && (http || !f.Replicas), HandsBack: f.HandsBack, Linearizable: f.Linearizable,
 		PeerLinks: f.PeerLinks && proxies && r.peerLinks,
 		Proxies:   proxies,
 	}

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -27,7 +28,7 @@ func (Kafka) Name() string { return "kafka" }
 
 // Features implements Target.
 func (Kafka) Features() Features {
-	return Features{Transfer: true, Reconfigure: true, Wipe: true, PeerLinks: true}
+	return Features{AllInSync: true, Transfer: true, Reconfigure: true, Wipe: true, PeerLinks: true}
 }
 
 // Binary implements Target.
@@ -152,6 +153,17 @@ const (
 	leaderOnly = "(leader only)"
 )
 
+// sameInMS are Kafka's properties, in ms, for what Lockstep's settings say as durations.
+var sameInMS = map[string][]string{
+	"LOCKSTEP_REPLICA_LAG_MAX": {"replica.lag.time.max.ms"},
+	// For how long a replica counts that says nothing.
+	"LOCKSTEP_LEASE":           {"broker.session.timeout.ms", "replica.lag.time.max.ms"},
+	"LOCKSTEP_RETENTION_CHECK": {"log.retention.check.interval.ms"},
+}
+
+// smallestSegment is the least that Kafka takes, in bytes (KIP-1030).
+const smallestSegment = 1 << 20
+
 // Settings implements Target: names without Lockstep's prefix are Kafka's own properties, of the others it has a few.
 func (Kafka) Settings(env map[string]string) (map[string]string, error) {
 	out := map[string]string{}
@@ -162,12 +174,20 @@ func (Kafka) Settings(env map[string]string) (map[string]string, error) {
 		case name == "LOCKSTEP_FETCH_FROM_FOLLOWERS" && value == "true":
 		case name == "LOCKSTEP_FETCH_FROM_FOLLOWERS":
 			out[leaderOnly] = "yes"
-		case name == "LOCKSTEP_REPLICA_LAG_MAX":
-			lag, err := time.ParseDuration(value)
+		case sameInMS[name] != nil:
+			d, err := time.ParseDuration(value)
 			if err != nil {
 				return nil, fmt.Errorf("%s=%s: %w", name, value, err)
 			}
-			out["replica.lag.time.max.ms"] = fmt.Sprint(lag.Milliseconds())
+			for _, own := range sameInMS[name] {
+				out[own] = fmt.Sprint(d.Milliseconds())
+			}
+		case name == "LOCKSTEP_SEGMENT_BYTES":
+			bytes, err := strconv.Atoi(value)
+			if err != nil {
+				return nil, fmt.Errorf("%s=%s: %w", name, value, err)
+			}
+			out["log.segment.bytes"] = fmt.Sprint(max(bytes, smallestSegment))
 		default:
 			return nil, fmt.Errorf("Kafka has nothing like %s: %w", name, ErrCannot)
 		}

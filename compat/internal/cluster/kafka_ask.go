@@ -49,6 +49,31 @@ func (c *Cluster) askController(ctx context.Context, ask func(*raw.Conn) error) 
 	return last
 }
 
+// Beyond implements Target: the log is larger than what lies below the high watermark.
+func (Kafka) Beyond(ctx context.Context, c *Cluster, node int, topic string, partition int32) (bool, string, error) {
+	conn, err := raw.Dial(ctx, c.Direct(node))
+	if err != nil {
+		return false, "", err
+	}
+	defer conn.Close()
+	a, err := conn.Fetch(ctx, raw.Fetch{Topic: topic, Partition: partition, MaxWait: raw.NoWait})
+	if err == nil {
+		err = a.Error
+	}
+	if err != nil {
+		return false, "", err
+	}
+	below, err := raw.FetchRange(ctx, c.Direct(node), topic, partition, a.LogStart, a.HighWatermark)
+	if err != nil {
+		return false, "", err
+	}
+	size, err := conn.LogSize(ctx, topic, partition)
+	if err != nil {
+		return false, "", err
+	}
+	return size > below.Bytes, fmt.Sprintf("node %d: %d bytes, of which %d lie below the high watermark %d", node, size, below.Bytes, a.HighWatermark), nil
+}
+
 // Ready implements Target: there is nothing that Kafka tells beside its metadata.
 func (Kafka) Ready(ctx context.Context, c *Cluster) error { return allKnown(ctx, c) }
 

@@ -27,7 +27,7 @@ func (Lockstep) Name() string { return "lockstep" }
 
 // Features implements Target.
 func (Lockstep) Features() Features {
-	return Features{LocalListener: true, Counters: true, Replicas: true, Transfer: true, HandsBack: true, Reconfigure: true, Wipe: true, PeerLinks: true}
+	return Features{LocalListener: true, Counters: true, Linearizable: true, Replicas: true, Transfer: true, HandsBack: true, Reconfigure: true, Wipe: true, PeerLinks: true}
 }
 
 // Binary implements Target.
@@ -84,6 +84,24 @@ func (Lockstep) Transfer(ctx context.Context, c *Cluster, topic string, partitio
 		return err
 	}
 	return c.Transfer(ctx, shard, to)
+}
+
+// Beyond implements Target: by the shard's log.
+func (Lockstep) Beyond(ctx context.Context, c *Cluster, node int, topic string, partition int32) (bool, string, error) {
+	shard, err := c.ShardOf(ctx, topic, partition)
+	if err != nil {
+		return false, "", err
+	}
+	s, err := c.Status(ctx, node)
+	if err != nil {
+		return false, "", err
+	}
+	for _, sh := range s.Shards {
+		if sh.Shard == shard {
+			return sh.LastIndex > sh.CommitIndex, fmt.Sprintf("node %d: the log ends at index %d, of which %d are committed", node, sh.LastIndex, sh.CommitIndex), nil
+		}
+	}
+	return false, "", fmt.Errorf("node %d does not tell of shard %d", node, shard)
 }
 
 // PeerGreeting implements Target: a hello as peers begin with, from a node that there is not. It is answered with a

@@ -31,6 +31,8 @@ type Target interface {
 	PeerGreeting(from, to int) raw.Greeting
 	// Transfer has a partition led by another node. It returns when that is under way.
 	Transfer(ctx context.Context, c *Cluster, topic string, partition int32, to int) error
+	// Beyond tells whether a node's own log of a partition holds more than the node knows to be committed, and what it saw.
+	Beyond(ctx context.Context, c *Cluster, node int, topic string, partition int32) (bool, string, error)
 	// Settled asks whether leaders will stay where they are if nothing happens: nil when the target is done with moving
 	// them about. Scenarios choose followers by their leader, so they begin on a settled cluster.
 	Settled(ctx context.Context, c *Cluster) error
@@ -41,10 +43,12 @@ type Features struct {
 	// Of the target.
 	LocalListener bool // a listener on which a follower calls itself the leader
 	Counters      bool // counts of records served by role
+	Linearizable  bool // followers' reads can be had linearizable
 	Replicas      bool // the state of every replica over HTTP
 	Transfer      bool // leadership can be handed over on request
 	HandsBack     bool // leadership that was handed over goes back by itself soon
 	Reconfigure   bool // nodes can be started again with other settings
+	AllInSync     bool // a record is committed when every replica in sync has it, and not when most have
 	PeerLinks     bool // each pair of nodes replicates over edges of its own
 	Wipe          bool // a node's data can be taken away
 	// Of the runtime.

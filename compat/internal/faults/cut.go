@@ -89,8 +89,16 @@ func IsolatedRefused(c *cluster.Cluster, node int) Fault {
 
 // Unacknowledged leaves a leader without any answer, while one follower still gets what it sends: the answers on the edge
 // between the two are dropped, and all other links between nodes are black holes. For a moment, until it sees that it has
-// lost its majority, the leader takes records that reach the follower's log and cannot be committed.
+// lost its majority, the leader takes records that reach the follower's log and cannot be committed. Where all replicas in
+// sync have to acknowledge, it takes no more than that the third says nothing, for as long as that one counts.
 func Unacknowledged(c *cluster.Cluster, leader, follower int) Fault {
+	if c.Features().AllInSync {
+		for _, third := range cluster.Others(leader) {
+			if third != follower {
+				return Isolated(c, third)
+			}
+		}
+	}
 	hole := toxic{kind: "timeout", streams: bothWays, attrs: map[string]any{"timeout": 0}}
 	mute := toxic{kind: "timeout", streams: []string{"downstream"}, attrs: map[string]any{"timeout": 0}}
 	open := cluster.RaftEdge(leader, follower)
@@ -102,6 +110,7 @@ func Unacknowledged(c *cluster.Cluster, leader, follower int) Fault {
 			}
 		}
 	}
+	others = c.Links(others...)
 	edges := append(others, open)
 	return Fault{
 		Name: fmt.Sprintf("nothing can commit: node %d gets no answers, node %d gets its records", leader, follower),

@@ -71,6 +71,10 @@ func (fakes) Transfer(context.Context, *cluster.Cluster, string, int32, int) err
 	return cluster.ErrCannot
 }
 
+func (fakes) Beyond(context.Context, *cluster.Cluster, int, string, int32) (bool, string, error) {
+	return false, "", cluster.ErrCannot
+}
+
 func (fakes) Settled(context.Context, *cluster.Cluster) error { return nil }
 
 func (fakes) Ready(ctx context.Context, c *cluster.Cluster) error {

@@ -63,8 +63,8 @@ func (c *Conn) ElectPreferred(ctx context.Context, topic string, partition int32
 	return nil
 }
 
-// Uncommitted asks a broker how many records of its own log of a partition lie above the high watermark.
-func (c *Conn) Uncommitted(ctx context.Context, topic string, partition int32) (int64, error) {
+// LogSize asks a broker for the size of its own log of a partition, in bytes (KIP-113).
+func (c *Conn) LogSize(ctx context.Context, topic string, partition int32) (int64, error) {
 	req := kmsg.NewPtrDescribeLogDirsRequest()
 	t := kmsg.NewDescribeLogDirsRequestTopic()
 	t.Topic, t.Partitions = topic, []int32{partition}
@@ -80,7 +80,7 @@ func (c *Conn) Uncommitted(ctx context.Context, topic string, partition int32) (
 		for _, t := range dir.Topics {
 			for _, p := range t.Partitions {
 				if t.Topic == topic && p.Partition == partition && !p.IsFuture {
-					return p.OffsetLag, nil
+					return p.Size, nil
 				}
 			}
 		}

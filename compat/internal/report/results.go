@@ -42,7 +42,7 @@ type Cell struct {
 	Title              string  `json:"title"`
 	ProxyBytesFollower int64   `json:"proxy_bytes_follower"` // that came down followers' client edges
 	Reproduce          string  `json:"again"`                // the command that runs this cell again
-	// Known is how the client is known to differ, and what is expected of it instead; that is what was checked.
+	// Known is what the target is known to do differently, and why; the cell showed it.
 	Known string `json:"known_difference,omitempty"`
 	// Stop is where MaxUnavailability lies.
 	Stop *Stop `json:"longest_stop,omitempty"`
@@ -101,6 +101,19 @@ func (r *Results) Count(s Status) int {
 	n := 0
 	for _, c := range r.Cells {
 		if c.Status == s {
+			n++
+		}
+	}
+	return n
+}
+
+// known is how many cells passed with a known difference.
+func (r *Results) known() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, c := range r.Cells {
+		if c.Status == Pass && c.Known != "" {
 			n++
 		}
 	}

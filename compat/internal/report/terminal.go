@@ -55,6 +55,9 @@ func (t *Terminal) Finished(c Cell) {
 	if c.MaxUnavailability > 0 {
 		line += fmt.Sprintf("; longest stop %d ms", c.MaxUnavailability)
 	}
+	if c.Known != "" {
+		line += "\n         known difference: " + strings.ReplaceAll(c.Known, "\n", "\n         known difference: ")
+	}
 	if c.Reason != "" {
 		line += "\n         " + strings.ReplaceAll(c.Reason, "\n", "\n         ")
 	}
@@ -88,6 +91,9 @@ func (t *Terminal) Matrix(r *Results) {
 			mark := " "
 			if there {
 				mark = marks[c.Status]
+				if c.Status == Pass && c.Known != "" {
+					mark = "≠ known"
+				}
 			}
 			fmt.Fprintf(&b, "  %s", t.paint(c.Status, fmt.Sprintf("%-9s", mark)))
 		}
@@ -104,8 +110,12 @@ func (t *Terminal) Summary(r *Results, took time.Duration, dir string) {
 		leader += c.Served.Leader
 		follower += c.Served.Follower
 	}
-	t.Printf("%d passed, %d failed, %d unknown, %d skipped; %d records (%s) checked; records served by leaders %d, by followers %d; %.0f s",
-		r.Count(Pass), r.Count(Fail), r.Count(Unknown), r.Count(Skip), records, size(bytes), leader, follower, took.Seconds())
+	passed := fmt.Sprintf("%d passed", r.Count(Pass))
+	if n := r.known(); n > 0 {
+		passed += fmt.Sprintf(" (%d with a known difference)", n)
+	}
+	t.Printf("%s, %d failed, %d unknown, %d skipped; %d records (%s) checked; records served by leaders %d, by followers %d; %.0f s",
+		passed, r.Count(Fail), r.Count(Unknown), r.Count(Skip), records, size(bytes), leader, follower, took.Seconds())
 	t.Printf("report: %s", dir)
 }
 

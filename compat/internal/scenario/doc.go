@@ -7,5 +7,6 @@
 // readback.go (readers to the end, raw copies of every replica), unread.go (the same for what a failed cell left unread).
 //
 // A verdict is made of three things: the error of Run, the violations that oracles find in the history, and whether
-// enough happened. Only a cell without any complaint passes.
+// enough happened. Only a cell without any complaint passes, or one whose every complaint is a difference that its target is
+// known for (differences.go).
 package scenario

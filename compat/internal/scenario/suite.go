@@ -30,6 +30,8 @@ type Suite struct {
 	Now     func() time.Time
 	// Again is the command line that repeats a cell, with %s for scenario and client.
 	Again string
+	// Differences are what targets are known to do otherwise.
+	Differences Differences
 }
 
 // Run runs a scenario with some clients and returns their results in the same order. Cells are run one after the
@@ -171,12 +173,7 @@ func (s *Suite) finish(ctx context.Context, c *Cell, start time.Time) report.Cel
 			r.Stop = &report.Stop{Handle: still.Handle, From: still.From, MS: r.MaxUnavailability}
 		}
 	}
-	own, why := verdict(c.complaints(), r.Records)
-	c.H.Append(history.Event{Kind: history.Verdict, Name: string(own), Text: why, Counts: map[string]int64{"violations": int64(len(vs))}})
-	if len(vs) > 0 {
-		c.Fail(errors.New(oracle.Summary(vs, mostShown)))
-	}
-	r.Status, r.Reason = verdict(c.complaints(), r.Records)
+	s.decide(c, &r, vs)
 	if r.Status == report.Fail || r.Status == report.Unknown {
 		s.keepStates(c)
 		r.Reason += "\nlogs: " + c.Dir + "\nagain: " + r.Reproduce
@@ -186,6 +183,29 @@ func (s *Suite) finish(ctx context.Context, c *Cell, start time.Time) report.Cel
 	s.Results.Add(r)
 	s.Term.Finished(r)
 	return r
+}
+
+// decide sets a cell's status and reason, by the scenario's complaints and the oracles', except those that a known difference
+// of the target explains.
+func (s *Suite) decide(c *Cell, r *report.Cell, vs []oracle.Violation) {
+	all := s.Differences.Of(s.Cluster.Target().Name(), r.Scenario, r.Client)
+	shown, complaints := all.Part(c.complaints())
+	shownToo, wrong := all.Unexplained(vs)
+	for _, d := range shownToo {
+		if !slices.Contains(shown, d) {
+			shown = append(shown, d)
+		}
+	}
+	if len(complaints) == 0 && len(wrong) == 0 {
+		complaints = all.Gone(shown)
+	}
+	own, why := verdict(complaints, r.Records)
+	c.H.Append(history.Event{Kind: history.Verdict, Name: string(own), Text: why, Counts: map[string]int64{"violations": int64(len(vs))}})
+	if len(wrong) > 0 {
+		complaints = append(complaints, errors.New(oracle.Summary(wrong, mostShown)))
+	}
+	r.Status, r.Reason = verdict(complaints, r.Records)
+	r.Known = shown.String()
 }
 
 // keepStates keeps what every node says of itself beside a cell's logs, for whoever looks into a failure. A node that says

@@ -39,6 +39,8 @@ type outing struct {
 	configs   map[string]string // of every topic
 	settings  map[string]string // of every node, while it lasts
 	perSecond int               // written by each client; 0: loadPerSecond
+	// can says why it cannot be run on a cluster; unset: it can.
+	can func(*cluster.Cluster) error
 	// beside, where it is set, starts raw sessions for a member, which run until the writers have ended.
 	beside func(*member)
 	// happen injects and heals. A client's own complaints are told by its cell, what happen returns is everyone's.
@@ -50,11 +52,8 @@ type outing struct {
 func together(o outing) *scenario.Scenario {
 	return &scenario.Scenario{ID: o.id, Title: o.title, Limit: o.limit, Faults: true,
 		RunAll: func(ctx context.Context, cells []*scenario.Cell) error {
-			if len(o.settings) > 0 {
-				// The cluster is put back to the plan's settings after every scenario that changed them.
-				if err := cells[0].Cluster.Reconfigure(ctx, o.settings); err != nil {
-					return err
-				}
+			if err := o.begin(ctx, cells[0].Cluster); err != nil {
+				return err
 			}
 			p, err := invite(ctx, cells, o.configs)
 			if err != nil {
@@ -90,6 +89,20 @@ func together(o outing) *scenario.Scenario {
 			p.finish(ctx, stop)
 			return nil
 		}}
+}
+
+// begin sees that the cluster is one for the outing.
+func (o outing) begin(ctx context.Context, c *cluster.Cluster) error {
+	if o.can != nil {
+		if err := o.can(c); err != nil {
+			return err
+		}
+	}
+	if len(o.settings) == 0 {
+		return nil
+	}
+	// The cluster is put back to the plan's settings after every scenario that changed them.
+	return c.Reconfigure(ctx, o.settings)
 }
 
 // member is one cell's part.

@@ -35,8 +35,8 @@ const (
 
 func runCommitWait(ctx context.Context, cells []*scenario.Cell) error {
 	cl := cells[0].Cluster
-	if f := cl.Features(); !f.PeerLinks || !f.Reconfigure || !f.LocalListener {
-		return scenario.Skipf("it takes links between each pair of nodes, and a follower that waits without a leader")
+	if f := cl.Features(); !f.PeerLinks || !f.Reconfigure {
+		return scenario.Skipf("it takes links between each pair of nodes, and nodes that can be started with other settings")
 	}
 	// With the usual lease, followers would soon send readers away instead of letting them wait.
 	if err := cl.Reconfigure(ctx, map[string]string{"LOCKSTEP_LEASE": "60s"}); err != nil {
@@ -95,19 +95,13 @@ func runCommitWait(ctx context.Context, cells []*scenario.Cell) error {
 
 // stored shows that the record is there to be shown: in the follower's log, above what is committed.
 func stored(ctx context.Context, g *guest, follower int) error {
-	shard, err := g.c.Cluster.ShardOf(ctx, g.topic.Name, g.topic.Partition)
+	more, saw, err := g.c.Cluster.Beyond(ctx, follower, g.topic.Name, g.topic.Partition)
 	if err != nil {
 		return err
 	}
-	s, err := g.c.Cluster.Status(ctx, follower)
-	if err != nil {
-		return err
-	}
-	for _, sh := range s.Shards {
-		if sh.Shard == shard && sh.LastIndex > sh.CommitIndex {
-			g.c.H.Logf("the follower's log ends at index %d, of which %d are committed", sh.LastIndex, sh.CommitIndex)
-			return nil
-		}
+	g.c.H.Logf("%s", saw)
+	if more {
+		return nil
 	}
 	return scenario.Unknownf("the record that cannot be committed did not reach the follower: there was nothing to be shown")
 }

@@ -20,14 +20,17 @@ import (
 // all writes and reads that explains them (oracle 6).
 func linearizable() *scenario.Scenario {
 	return together(outing{id: "5.11", title: "linearizable reads from followers see every write", limit: 8 * time.Minute,
+		can: func(c *cluster.Cluster) error {
+			if !c.Features().Linearizable {
+				return scenario.Skipf("%s has no linearizable reads from followers: they lag, and do not know by how much", c.Target().Name())
+			}
+			return nil
+		},
 		configs: map[string]string{"lockstep.read.consistency": "linearizable"},
 		// Few enough for a search through all orders.
 		perSecond: 20,
 		beside:    seesAll,
 		happen: func(ctx context.Context, p *party) error {
-			if !p.cluster.Features().Replicas {
-				return scenario.Skipf("%s has no linearizable reads from followers", p.cluster.Target().Name())
-			}
 			if err := p.outlast(ctx, faults.Isolated(p.cluster, p.follower), 0); err != nil {
 				return err
 			}

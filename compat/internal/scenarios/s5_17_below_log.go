@@ -29,8 +29,8 @@ func belowTheLog() *scenario.Scenario {
 var smallAndSwift = map[string]string{"LOCKSTEP_SEGMENT_BYTES": "65536", "LOCKSTEP_RETENTION_CHECK": "1s"}
 
 func rebuildFromSegments(ctx context.Context, c *scenario.Cell) error {
-	if f := c.Cluster.Features(); !f.Wipe || !f.Reconfigure || !f.Replicas {
-		return scenario.Skipf("needs a node's disk taken away, settings changed and the state of Raft's logs told")
+	if f := c.Cluster.Features(); !f.Wipe || !f.Reconfigure {
+		return scenario.Skipf("needs a node's disk taken away and settings changed")
 	}
 	if err := forgetEarlierCells(ctx, c); err != nil {
 		return err
@@ -152,8 +152,25 @@ func dropHalf(ctx context.Context, c *scenario.Cell, t scenario.Topic) (int64, e
 // headGoneWithin is how long nodes may take to free what nobody can read any more.
 const headGoneWithin = 90 * time.Second
 
-// firstIndex is where a node's Raft log of the partition's shard begins.
+// firstIndex is where a node's Raft log of the partition's shard begins. A target without such logs replicates the partition's
+// own: that begins at one above the first offset that is left.
 func firstIndex(ctx context.Context, c *scenario.Cell, t scenario.Topic, node int) (uint64, error) {
+	if !c.Cluster.Features().Replicas {
+		end, err := c.End(ctx, t)
+		if err != nil {
+			return 0, err
+		}
+		a, err := askAny(ctx, c, node, func(ctx context.Context, conn *raw.Conn) (*raw.Answer, error) {
+			return conn.Fetch(ctx, raw.Fetch{Topic: t.Name, Partition: t.Partition, Offset: end, MaxWait: raw.NoWait})
+		})
+		if err != nil {
+			return 0, err
+		}
+		if a.Error != nil {
+			return 0, a.Error
+		}
+		return uint64(a.LogStart) + 1, nil
+	}
 	shard, err := c.Cluster.ShardOf(ctx, t.Name, t.Partition)
 	if err != nil {
 		return 0, err

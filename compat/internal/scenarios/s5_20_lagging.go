@@ -20,6 +20,12 @@ import (
 // the follower. Readers of the local-read listener know no other place, and lose nothing.
 func lagging() *scenario.Scenario {
 	return together(outing{id: "5.20", title: "a follower that lags sends its readers to the leader", limit: 8 * time.Minute,
+		can: func(c *cluster.Cluster) error {
+			if !c.Features().Replicas {
+				return scenario.Skipf("%s does not tell how far its replicas are, by which a narrow link between nodes is measured", c.Target().Name())
+			}
+			return nil
+		},
 		// Far enough below the lease that it is the lag that is answered, not the silence of a choked link.
 		settings: map[string]string{"LOCKSTEP_REPLICA_LAG_MAX": "1s", "LOCKSTEP_LEASE": "20s"},
 		happen: func(ctx context.Context, p *party) error {
