@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -106,5 +107,37 @@ func TestUnproxied(t *testing.T) {
 	}
 	if config := (Kafka{}).config(one.nodes[1]); !strings.Contains(config, "default.replication.factor=1\n") {
 		t.Errorf("alone: %s", config)
+	}
+}
+
+// Each broker of Kafka finds each peer where the proxy of that pair listens, and behind it the peer itself.
+func TestKafkaPeersHaveLinksOfTheirOwn(t *testing.T) {
+	p := plan{nodes: map[int]NodePlan{}}
+	for _, n := range Nodes() {
+		p.nodes[n] = NodePlan{ID: n, Local: fmt.Sprintf("127.0.0.1:1200%d", n)}
+	}
+	Kafka{}.wirePeers(&p)
+	at := map[Edge]proxyPlan{}
+	for _, x := range p.proxies {
+		at[x.edge] = x
+	}
+	for _, from := range Nodes() {
+		for _, to := range Others(from) {
+			name, port, _ := strings.Cut(p.nodes[to].AdvertisedLocal, ":")
+			var dialled string
+			for line := range strings.Lines(string(hosts(from))) {
+				if ip, of, _ := strings.Cut(strings.TrimSpace(line), " "); of == name {
+					dialled = ip + ":" + port
+				}
+			}
+			x := at[RecordsEdge(from, to)]
+			if dialled == "" || x.listen != dialled || x.upstream != p.nodes[to].Local {
+				t.Errorf("%d dials %d at %q; the proxy listens at %s and leads to %s", from, to, dialled, x.listen, x.upstream)
+			}
+		}
+	}
+	c := &Cluster{dials: map[Edge]string{RecordsEdge(1, 2): "x"}}
+	if got := c.Links(RaftEdge(1, 2), RaftEdge(2, 1), ClientEdge(1)); len(got) != 4 || got[3] != RecordsEdge(1, 2) {
+		t.Errorf("links: %v", got)
 	}
 }

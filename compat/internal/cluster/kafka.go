@@ -154,11 +154,11 @@ const (
 )
 
 // sameInMS are Kafka's properties, in ms, for what Lockstep's settings say as durations.
-var sameInMS = map[string][]string{
-	"LOCKSTEP_REPLICA_LAG_MAX": {"replica.lag.time.max.ms"},
-	// For how long a replica counts that says nothing.
-	"LOCKSTEP_LEASE":           {"broker.session.timeout.ms", "replica.lag.time.max.ms"},
-	"LOCKSTEP_RETENTION_CHECK": {"log.retention.check.interval.ms"},
+var sameInMS = map[string]string{
+	"LOCKSTEP_REPLICA_LAG_MAX": "replica.lag.time.max.ms",
+	// For how long a node counts that says nothing.
+	"LOCKSTEP_LEASE":           "broker.session.timeout.ms",
+	"LOCKSTEP_RETENTION_CHECK": "log.retention.check.interval.ms",
 }
 
 // smallestSegment is the least that Kafka takes, in bytes (KIP-1030).
@@ -174,14 +174,12 @@ func (Kafka) Settings(env map[string]string) (map[string]string, error) {
 		case name == "LOCKSTEP_FETCH_FROM_FOLLOWERS" && value == "true":
 		case name == "LOCKSTEP_FETCH_FROM_FOLLOWERS":
 			out[leaderOnly] = "yes"
-		case sameInMS[name] != nil:
+		case sameInMS[name] != "":
 			d, err := time.ParseDuration(value)
 			if err != nil {
 				return nil, fmt.Errorf("%s=%s: %w", name, value, err)
 			}
-			for _, own := range sameInMS[name] {
-				out[own] = fmt.Sprint(d.Milliseconds())
-			}
+			out[sameInMS[name]] = fmt.Sprint(d.Milliseconds())
 		case name == "LOCKSTEP_SEGMENT_BYTES":
 			bytes, err := strconv.Atoi(value)
 			if err != nil {

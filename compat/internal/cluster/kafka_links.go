@@ -13,6 +13,11 @@ import (
 // leads broker i to 127.0.i.j, where a proxy of that pair listens, on the port on which j itself listens on 127.0.0.1.
 // (All of 127.0.0.0/8 is the loopback interface on Linux; elsewhere the suite says that it cannot listen there.)
 
+// peerWirer is a target whose peers need more proxies than every target has.
+type peerWirer interface{ wirePeers(*plan) }
+
+var _ peerWirer = Kafka{}
+
 func hostsFile(n NodePlan) string { return filepath.Join(n.DataDir, "hosts") }
 
 func peerName(node int) string { return fmt.Sprintf("broker-%d", node) }

@@ -73,10 +73,8 @@ func (r *processes) prepare(ctx context.Context) (plan, error) {
 		direct:   func(n int) direct { p := node(n); return direct{p.Kafka, p.Local, p.HTTP} },
 	}
 	p := w.plan()
-	if t, more := r.o.Target.(interface {
-		peerProxies(map[int]NodePlan) []proxyPlan
-	}); more {
-		p.proxies = append(p.proxies, t.peerProxies(p.nodes)...)
+	if t, more := r.o.Target.(peerWirer); more {
+		t.wirePeers(&p)
 	}
 	return p, r.startToxiproxy(ctx, api)
 }

@@ -9,6 +9,7 @@ import (
 
 	"lockstep/compat/internal/clients"
 	"lockstep/compat/internal/cluster"
+	"lockstep/compat/internal/faults"
 	"lockstep/compat/internal/history"
 	"lockstep/compat/internal/raw"
 	"lockstep/compat/internal/records"
@@ -75,13 +76,14 @@ func (x *traps) all() []trap {
 		{"a leader asked from nobody's rack serves", x.nobodysRack},
 		{"offset above the high watermark of a follower: waits, then empty, no error, true high watermark", x.aboveHighWatermark},
 		{"below Fetch v11 a follower refuses, and leaves the high watermark out", x.tooOldForFollowers},
-		{"an older leader epoch is fenced and the leader named; a newer one is unknown", x.epochs},
 		{"a batch larger than the limit comes whole", x.largerThanLimit},
 		{"an offset in the middle of a batch: the batch that contains it comes first", x.middleOfBatch},
 		{"a question held by a follower is answered when its own high watermark moves", x.wokenByFollower},
 		{"many ListOffsets to a follower are each refused, and the connection lives", x.manyListOffsets},
 		{"responses on one connection come in the order of the requests", x.inOrder},
 		{"no records are empty records, and not null, in every version", x.emptyRecords},
+		// The last one: it may have to move the leader.
+		{"an older leader epoch is fenced and the leader named; a newer one is unknown", x.epochs},
 	}
 }
 
@@ -170,13 +172,32 @@ func (x *traps) tooOldForFollowers(ctx context.Context) error {
 	return errors.Join(err, expect(a, kerr.NotLeaderForPartition, -1, -1, false))
 }
 
-func (x *traps) epochs(ctx context.Context) error {
-	conn, err := raw.Dial(ctx, x.c.Cluster.Direct(x.t.Leader))
-	if err != nil {
-		return err
+// secondEpoch makes sure that there is an older epoch than the leader's: where the first is 0, -1 is none at all.
+func (x *traps) secondEpoch(ctx context.Context) (now raw.Leadership, err error) {
+	leader := func(ctx context.Context, conn *raw.Conn) (raw.Leadership, error) {
+		return conn.Leader(ctx, x.t.Name, x.t.Partition)
 	}
-	defer conn.Close()
-	now, err := conn.Leader(ctx, x.t.Name, x.t.Partition)
+	if now, err = askAny(ctx, x.c, x.t.Leader, leader); err != nil || now.Epoch > 0 {
+		return now, err
+	}
+	there := faults.Transferred(x.c.Cluster, x.t.Name, x.t.Partition, x.follower())
+	if err := errors.Join(there.Inject(ctx, x.c.H), there.Heal(ctx, x.c.H)); err != nil {
+		return now, err
+	}
+	for { // until both know that it is back
+		now, err = askAny(ctx, x.c, x.t.Leader, leader)
+		seen, err2 := askAny(ctx, x.c, x.follower(), leader)
+		if err == nil && err2 == nil && now.ID == x.t.Leader && now.Leader == seen.Leader {
+			return now, nil
+		}
+		if wait := hold(ctx, 50*time.Millisecond); wait != nil {
+			return now, errors.Join(wait, err, err2)
+		}
+	}
+}
+
+func (x *traps) epochs(ctx context.Context) error {
+	now, err := x.secondEpoch(ctx)
 	if err != nil {
 		return err
 	}
