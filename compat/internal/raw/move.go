@@ -2,6 +2,7 @@ package raw
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -38,7 +39,8 @@ func (c *Conn) Reassign(ctx context.Context, topic string, partition int32, repl
 	return nil
 }
 
-// ElectPreferred has a partition's preferred replica, the first, elected as its leader (KIP-460).
+// ElectPreferred has a partition's preferred replica, the first, elected as its leader (KIP-460). That it leads already is no
+// error.
 func (c *Conn) ElectPreferred(ctx context.Context, topic string, partition int32) error {
 	req := kmsg.NewPtrElectLeadersRequest()
 	req.TimeoutMillis, req.ElectionType = 10_000, 0
@@ -55,7 +57,7 @@ func (c *Conn) ElectPreferred(ctx context.Context, topic string, partition int32
 	}
 	for _, t := range resp.Topics {
 		for _, p := range t.Partitions {
-			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil && !errors.Is(err, kerr.ElectionNotNeeded) {
 				return fmt.Errorf("elect the preferred leader of %s-%d: %w", t.Topic, p.Partition, err)
 			}
 		}
