@@ -6,18 +6,27 @@ import "lockstep/compat/internal/scenario"
 // report. A reason names where the target says so: KIP-n is a Kafka Improvement Proposal, cwiki.apache.org/confluence/display/KAFKA.
 // The README has the same as a table for readers.
 func Differences() scenario.Differences {
-	return scenario.Differences{
+	out := scenario.Differences{
 		{Target: "kafka", Scenario: "1.3", Seen: `^node \d, version (11|12|17): error <nil>, 100 records, leader -1`,
 			What: "a follower serves whoever asks it from Fetch version 11 on, also when leaders send nobody there",
 			Why:  "KIP-392: the replica selector is about where a leader sends consumers, not about what followers answer"},
-		{Target: "kafka", Scenario: "5.15", Seen: `^oracle 4, above-high-watermark:`, Rare: true,
-			What: whatAbove, Why: whyAbove},
-		{Target: "kafka", Scenario: "5.15", Seen: `^oracle 5, fell: .* the replica's high watermark fell`, Rare: true,
-			What: whatFell, Why: whyFell},
 		{Target: "kafka", Scenario: "5.16", Seen: `^offset above the high watermark of a follower: .*: error OFFSET_OUT_OF_RANGE`,
 			What: "a follower asked for an offset above the end of its log answers OFFSET_OUT_OF_RANGE at once, and does not wait",
 			Why:  "KIP-392: a follower cannot tell an offset that it lacks from one that is not there; consumers then ask the leader"},
 	}
+	// Of what raw sessions see beside the clients.
+	for _, id := range []string{"5.12", "5.14", "5.15"} {
+		out = append(out,
+			scenario.Difference{Target: "kafka", Scenario: id, Seen: `^oracle 4, above-high-watermark:`, Rare: true, What: whatAbove, Why: whyAbove},
+			scenario.Difference{Target: "kafka", Scenario: id, Seen: `^oracle 5, fell: .* the replica's high watermark fell`, Rare: true, What: whatFell, Why: whyFell},
+			scenario.Difference{Target: "kafka", Scenario: id, Seen: `^oracle 5, out-of-range: .* is said to be out of range to a session`, Rare: true, What: whatBehind, Why: whyBehind})
+	}
+	// Where the follower is dead for longer than a client takes to ask who is there.
+	for _, id := range []string{"5.12", "5.14"} {
+		out = append(out, scenario.Difference{Target: "kafka", Scenario: id, Client: "kafka-python-3", Rare: true, What: whatStranded, Why: whyStranded,
+			Seen: `^no progress of the reader |^waiting for offset \d+ of compat-.* \(reader,|^oracle 8, undelivered: .* \(reader\)|^oracle 7, .*the reader`})
+	}
+	return out
 }
 
 // What several scenarios show.
@@ -26,4 +35,10 @@ const (
 	whyAbove  = "a broker takes the high watermark for the answer, and then reads the log up to what it is by then"
 	whatFell  = "a replica's high watermark falls when it is started again or becomes the leader, until it hears what is committed"
 	whyFell   = "it is written down every 5 s (replica.high.watermark.checkpoint.interval.ms), and a new leader waits for its followers' fetches to raise it: KIP-207"
+
+	whatBehind = "a replica that is behind answers OFFSET_OUT_OF_RANGE to a session that another replica has given more"
+	whyBehind  = "KIP-392: the same as above; consumers ask the leader whether their offset is there"
+
+	whatStranded = "kafka-python 3 reads nothing until its next metadata refresh (5 minutes) once its follower died and came back"
+	whyStranded  = "metadata leaves dead brokers out; the leader sends the consumer to one that its metadata lacks, and kafka-python 3.0 asks the leader again instead of asking for newer metadata"
 )
