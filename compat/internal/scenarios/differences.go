@@ -13,6 +13,9 @@ func Differences() scenario.Differences {
 		{Target: "kafka", Scenario: "5.16", Seen: `^offset above the high watermark of a follower: .*: error OFFSET_OUT_OF_RANGE`,
 			What: "a follower asked for an offset above the end of its log answers OFFSET_OUT_OF_RANGE at once, and does not wait",
 			Why:  "KIP-392: a follower cannot tell an offset that it lacks from one that is not there; consumers then ask the leader"},
+		{Target: "kafka", Scenario: "5.19", Seen: `^node 2 does not answer after its restart: `,
+			What: "a broker that starts where it reaches no controller takes no connections",
+			Why:  "KIP-631: it opens its listeners for clients when it has the cluster's metadata and the controller has heard of it"},
 	}
 	// Of what raw sessions see beside the clients.
 	for _, id := range []string{"5.12", "5.14", "5.15"} {
@@ -22,9 +25,9 @@ func Differences() scenario.Differences {
 			scenario.Difference{Target: "kafka", Scenario: id, Seen: `^oracle 5, out-of-range: .* is said to be out of range to a session`, Rare: true, What: whatBehind, Why: whyBehind})
 	}
 	// Where the follower is dead for longer than a client takes to ask who is there.
-	for _, id := range []string{"5.12", "5.14"} {
+	for _, id := range []string{"5.12", "5.14", "5.19"} {
 		out = append(out, scenario.Difference{Target: "kafka", Scenario: id, Client: "kafka-python-3", Rare: true, What: whatStranded, Why: whyStranded,
-			Seen: `^no progress of the reader |^waiting for offset \d+ of compat-.* \(reader,|^oracle 8, undelivered: .* \(reader\)|^oracle 7, .*the reader`})
+			Seen: `^no progress of the reader |^waiting for (offset \d+ of compat-.*|everything below offset \d+) \(reader,|^oracle 8, undelivered: .* \(reader\)|^oracle 7, .*the reader`})
 	}
 	return out
 }
