@@ -42,7 +42,7 @@ func runThreeNodes(ctx context.Context, c *scenario.Cell) error {
 		return err
 	}
 	if _, err := c.ProduceRaw(ctx, t, rawPerBatch); err != nil {
-		return err
+		return c.UnlessMoved(ctx, t, err)
 	}
 	var readers []string
 	for _, f := range t.Followers {
