@@ -66,16 +66,22 @@ func (c *Coordinator) Join(ctx context.Context, r JoinRequest) (JoinResult, erro
 	if w == nil {
 		return result, err
 	}
+	return awaitAnswer(ctx, c, m, w, &m.joining, failed)
+}
+
+// awaitAnswer returns what w brings, for a member that keeps it at slot; failed
+// when the client goes away before. Its session begins then, so that it may come
+// back.
+func awaitAnswer[T any](ctx context.Context, c *Coordinator, m *member, w *wait[T], slot **wait[T], failed T) (T, error) {
 	select {
 	case a := <-w.c:
 		return a.result, a.err
 	case <-ctx.Done():
 	}
-	// The client is gone. Its session begins now, so that it may come back.
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if m.joining == w {
-		m.joining = nil
+	if *slot == w {
+		*slot = nil
 		m.heard(c.Now())
 		c.by(m.until)
 	}

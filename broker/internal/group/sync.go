@@ -38,19 +38,7 @@ func (c *Coordinator) Sync(ctx context.Context, r SyncRequest) (SyncResult, erro
 	if w == nil {
 		return result, err
 	}
-	select {
-	case a := <-w.c:
-		return a.result, a.err
-	case <-ctx.Done():
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if m.syncing == w {
-		m.syncing = nil
-		m.heard(c.Now())
-		c.by(m.until)
-	}
-	return SyncResult{}, abandoned(ctx)
+	return awaitAnswer(ctx, c, m, w, &m.syncing, SyncResult{})
 }
 
 // sync is Sync with the lock held; it returns who waits, and for what, if the

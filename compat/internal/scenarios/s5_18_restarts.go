@@ -33,13 +33,7 @@ func allKilled() *scenario.Scenario {
 				if end, err := g.c.End(ctx, g.topic); err != nil || end < n {
 					return fmt.Errorf("%d records were acknowledged before all nodes were killed; now the log ends at %d: lost (%w)", n, end, err)
 				}
-				if err := g.load.Send(ctx, n); err != nil {
-					return err
-				}
-				if err := g.reads(ctx, 2*n, resumeWithin); err != nil {
-					return err
-				}
-				return g.leave(ctx, 2*n)
+				return asMuchAgain(ctx, g, n)
 			})
 			return nil
 		}}
@@ -70,6 +64,17 @@ func written(n int64) func(context.Context, *guest) error {
 	}
 }
 
+// asMuchAgain has a guest who has n records write as many again, read them, and leave.
+func asMuchAgain(ctx context.Context, g *guest, n int64) error {
+	if err := g.load.Send(ctx, int(n)); err != nil {
+		return err
+	}
+	if err := g.reads(ctx, 2*n, resumeWithin); err != nil {
+		return err
+	}
+	return g.leave(ctx, 2*n)
+}
+
 // 5.19: a follower is cut off from its peers, killed (kill -9), and started again while it hears nobody.
 //
 // Must be seen: it serves what it served before, by itself, and nothing less; when the cut is healed everyone goes on.
@@ -95,15 +100,7 @@ func restartedAlone() *scenario.Scenario {
 			if err := p.fault(ctx, cut.Heal); err != nil {
 				return err
 			}
-			everyone(all, func(g *guest) error {
-				if err := g.load.Send(ctx, n); err != nil {
-					return err
-				}
-				if err := g.reads(ctx, 2*n, resumeWithin); err != nil {
-					return err
-				}
-				return g.leave(ctx, 2*n)
-			})
+			everyone(all, func(g *guest) error { return asMuchAgain(ctx, g, n) })
 			return nil
 		}}
 }
