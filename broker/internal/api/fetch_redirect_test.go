@@ -28,6 +28,7 @@ func TestRedirectEligible(t *testing.T) {
 		{"without the offset", "r2", func(n *node) { n.shard.ends[2] = 2 }, -1},
 		{"just holding the offset", "r2", func(n *node) { n.shard.ends[2] = 3 }, 2},
 		{"silent for a lease", "r2", func(n *node) { n.shard.followers[0].LastContact = ago(n.api.Config.Lease + 1) }, -1},
+		{"its connections have just ended", "r2", func(n *node) { n.shard.followers[0].Lost = time.Millisecond }, -1},
 		{"half the lag allowed", "r2", func(n *node) { n.shard.followers[0].LagSince = ago(limit/2 - time.Millisecond) }, 2},
 		{"more than half", "r2", func(n *node) { n.shard.followers[0].LagSince = ago(limit/2 + time.Millisecond) }, -1},
 		{"half the entries", "r2", func(n *node) { n.shard.st.Commit = n.api.Config.LagMaxEntries / 2 }, 2},

@@ -88,7 +88,7 @@ func (s *Shard) Followers() []Progress {
 	for _, node := range s.replicas {
 		if node != s.node {
 			match, contact := t.Follower(node)
-			all = append(all, Progress{Node: node, Match: match, LastContact: contact, LagSince: s.lag.since(match)})
+			all = append(all, Progress{Node: node, Match: match, LastContact: contact, LagSince: s.lag.since(match), Lost: s.mux.Lost(node)})
 		}
 	}
 	return all

@@ -71,4 +71,7 @@ type Progress struct {
 	Match       uint64    // newest Raft index it has acknowledged
 	LastContact time.Time // last response from it
 	LagSince    time.Time // since when something has been committed that it lacks; zero while there is nothing
+	// Lost is for how long there has been no connection to or from it, though
+	// there was one before: 0 while there is one.
+	Lost time.Duration
 }
