@@ -73,8 +73,9 @@ type Cluster struct {
 	reaches map[Edge]string
 	logger  *slog.Logger
 
-	mu    sync.Mutex                // guards extra
-	extra map[int]map[string]string // settings beside the plan's, by node
+	mu     sync.Mutex                // guards the following
+	extra  map[int]map[string]string // settings beside the plan's, by node
+	closed map[int][]Edge            // proxies of nodes that do not run
 
 	closeOnce sync.Once
 	closeErr  error
@@ -96,7 +97,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 // directories are formatted where the target does that. StartNode is then the beginning of a node's life.
 func Prepare(ctx context.Context, o Options) (*Cluster, error) {
 	c := &Cluster{target: o.Target, runtime: o.Runtime, logger: o.Logger, given: o.Settings, dials: map[Edge]string{}, reaches: map[Edge]string{},
-		extra: map[int]map[string]string{}}
+		extra: map[int]map[string]string{}, closed: map[int][]Edge{}}
 	if o.Runtime != "process" && (o.Direct || o.Nodes != 0) {
 		return nil, fmt.Errorf("runtime %s always has %d nodes behind toxiproxy", o.Runtime, Size)
 	}
@@ -250,17 +251,23 @@ func (c *Cluster) StartNode(ctx context.Context, node int) error {
 	if err := c.rt.startNode(ctx, c.nodePlan(node)); err != nil {
 		return fmt.Errorf("start node %d: %w", node, err)
 	}
-	return nil
+	return c.openTo(node)
 }
 
 // Kill is kill -9.
 func (c *Cluster) Kill(ctx context.Context, node int) error {
-	return c.act("kill", node, c.rt.kill(ctx, node))
+	if err := c.act("kill", node, c.rt.kill(ctx, node)); err != nil {
+		return err
+	}
+	return c.closeTo(node)
 }
 
 // Stop is a graceful stop.
 func (c *Cluster) Stop(ctx context.Context, node int) error {
-	return c.act("stop", node, c.rt.stop(ctx, node))
+	if err := c.act("stop", node, c.rt.stop(ctx, node)); err != nil {
+		return err
+	}
+	return c.closeTo(node)
 }
 
 // Pause freezes a node: its connections stay, nothing answers.
