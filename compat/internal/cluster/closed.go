@@ -5,10 +5,9 @@ import (
 	"slices"
 )
 
-// A process that has ended refuses connections. Toxiproxy before it does not: it accepts them, and dials the node for
-// one after the other. Before a container that is gone each of these takes seconds to fail, so that clients wait in a row
-// for an answer that nobody is there to give, and go on waiting for a while when the node is back. So the proxies of a node
-// that does not run are closed.
+// A process that has ended refuses connections. Toxiproxy before it does not: it accepts them, finds nobody to connect
+// them to, and closes them, which clients take for something else than a node that is gone: franz-go for a missing TLS. So
+// the proxies of a node that does not run are closed.
 
 // to tells whether an edge leads to a node.
 func (e Edge) to(node int) bool {

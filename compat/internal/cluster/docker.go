@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
@@ -124,12 +122,18 @@ func (r *containers) prepare(ctx context.Context) (plan, error) {
 	}
 	for _, n := range Nodes() {
 		for _, port := range nodePorts {
-			publish(nodeName(n), port)
+			publish(machineName(n), port)
 		}
 	}
 	p := r.wiring(inner).plan()
-	if err := r.run(ctx, "toxiproxy", toxiproxyImage, toxiPorts, nil, []string{"-host", "0.0.0.0", "-proxy-metrics"}); err != nil {
+	if err := r.machine(ctx, "toxiproxy", toxiproxyImage, toxiPorts, "-host", "0.0.0.0", "-proxy-metrics"); err != nil {
 		return p, err
+	}
+	for _, n := range Nodes() {
+		// Any process that stays will do, and this image is there: its API is out of anybody's reach.
+		if err := r.machine(ctx, machineName(n), toxiproxyImage, nodePorts, "-host", "127.0.0.1"); err != nil {
+			return p, err
+		}
 	}
 	return p, awaitHTTP(ctx, "http://"+p.api+"/version")
 }
@@ -159,9 +163,10 @@ func (r *containers) wiring(inner map[Edge]int) wiring {
 		},
 		reach: func(e Edge) string { return r.host("toxiproxy", inner[e]) },
 		// The node's own address is 0.0.0.0:port.
-		upstream: func(n int, own string) string { return nodeName(n) + own[len("0.0.0.0"):] },
+		upstream: func(n int, own string) string { return machineName(n) + own[len("0.0.0.0"):] },
 		direct: func(n int) direct {
-			return direct{r.host(nodeName(n), kafkaPort), r.host(nodeName(n), localPort), r.host(nodeName(n), httpPort)}
+			m := machineName(n)
+			return direct{r.host(m, kafkaPort), r.host(m, localPort), r.host(m, httpPort)}
 		},
 	}
 }
@@ -183,26 +188,43 @@ func (r *containers) bindings(name string, ports []int) (exposed []string, bound
 	return exposed, bound, nil
 }
 
-// run makes and starts a container under a name in our network.
-func (r *containers) run(ctx context.Context, name, image string, ports []int, env, args []string, mounts ...mount.Mount) error {
+// machine makes and starts a container with a name and an address of its own in our network, and published ports.
+func (r *containers) machine(ctx context.Context, name, image string, ports []int, args ...string) error {
 	exposed, bound, err := r.bindings(name, ports)
 	if err != nil {
 		return err
 	}
+	return r.run(ctx, name, image,
+		testcontainers.WithExposedPorts(exposed...),
+		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) { h.PortBindings = bound }),
+		testcontainers.WithCmd(args...),
+		network.WithNetwork([]string{name}, r.net))
+}
+
+// broker makes and starts a node's container, in the network of the node's machine: that goes on when the broker has ended,
+// and refuses connections then. The address of a container that has ended belongs to nobody, and whoever connects to it waits.
+func (r *containers) broker(ctx context.Context, n NodePlan, env, args []string) error {
 	vars := map[string]string{}
 	for _, e := range env {
 		key, value, _ := strings.Cut(e, "=")
 		vars[key] = value
 	}
-	c, err := testcontainers.Run(ctx, image,
-		testcontainers.WithExposedPorts(exposed...),
-		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) { h.PortBindings, h.Mounts = bound, mounts }),
+	r.mu.Lock()
+	machine := r.ids[machineName(n.ID)]
+	r.mu.Unlock()
+	return r.run(ctx, nodeName(n.ID), r.o.Target.Image(),
+		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) {
+			h.NetworkMode, h.Mounts = container.NetworkMode("container:"+machine), []mount.Mount{r.volume(n)}
+		}),
 		testcontainers.WithEnv(vars),
-		testcontainers.WithCmd(args...),
-		testcontainers.WithLabels(r.labels()),
-		network.WithNetwork([]string{name}, r.net),
-		testcontainers.WithLogger(quiet{}),
-	)
+		testcontainers.WithCmd(args...))
+}
+
+func machineName(node int) string { return fmt.Sprintf("machine-%d", node) }
+
+// run makes and starts a container.
+func (r *containers) run(ctx context.Context, name, image string, how ...testcontainers.ContainerCustomizer) error {
+	c, err := testcontainers.Run(ctx, image, append(how, testcontainers.WithLabels(r.labels()), testcontainers.WithLogger(quiet{}))...)
 	if c != nil {
 		r.mu.Lock()
 		r.ids[name] = c.GetContainerID()
@@ -270,7 +292,7 @@ func (r *containers) startNode(ctx context.Context, n NodePlan) error {
 			return err
 		}
 	}
-	return r.run(ctx, name, r.o.Target.Image(), nodePorts, env, args, r.volume(n))
+	return r.broker(ctx, n, env, args)
 }
 
 // volume is a node's data, which outlives its containers.
@@ -354,61 +376,4 @@ func (r *containers) running(node int) bool {
 	defer cancel()
 	state, err := r.docker.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	return err == nil && state.Container.State.Running
-}
-
-// removeLeftOvers removes what a run left that was killed before it could clean up.
-func (r *containers) removeLeftOvers(ctx context.Context) error {
-	return r.removeLabelled(ctx, func(labels map[string]string) bool {
-		pid, err := strconv.Atoi(labels[labelPID])
-		return err != nil || pid == os.Getpid() || syscall.Kill(pid, 0) != nil
-	})
-}
-
-func (r *containers) removeLabelled(ctx context.Context, ours func(labels map[string]string) bool) error {
-	labelled := client.Filters{}.Add("label", labelSuite)
-	list, err := r.docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: labelled})
-	if err != nil {
-		return fmt.Errorf("look for containers: %w", err)
-	}
-	var errs []error
-	for _, c := range list.Items {
-		if ours(c.Labels) {
-			_, err := r.docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-			errs = append(errs, err)
-		}
-	}
-	volumes, err := r.docker.VolumeList(ctx, client.VolumeListOptions{Filters: labelled})
-	errs = append(errs, err)
-	for _, v := range volumes.Items {
-		if ours(v.Labels) {
-			_, err := r.docker.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{Force: true})
-			errs = append(errs, err)
-		}
-	}
-	nets, err := r.docker.NetworkList(ctx, client.NetworkListOptions{Filters: labelled})
-	errs = append(errs, err)
-	for _, n := range nets.Items {
-		if ours(n.Labels) {
-			_, err := r.docker.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// closeWithin bounds the removal of all containers.
-const closeWithin = 60 * time.Second
-
-func (*containers) able(f Features) Features { return f.ours() }
-
-func (r *containers) close() error {
-	if r.docker == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
-	defer cancel()
-	mine := strconv.Itoa(os.Getpid())
-	err := r.removeLabelled(ctx, func(labels map[string]string) bool { return labels[labelPID] == mine })
-	r.tails.Wait()
-	return errors.Join(err, r.docker.Close())
 }
