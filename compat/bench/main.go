@@ -2,21 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
-
-	"lockstep/compat/internal/cluster"
 )
 
 func main() {
@@ -27,6 +22,7 @@ func main() {
 	flag.IntVar(&o.pairs, "pairs", 0, "pairs of every row; 0: as many as each asks for")
 	flag.BoolVar(&o.add, "add", false, "add to the samples of earlier runs instead of forgetting them")
 	flag.BoolVar(&o.list, "list", false, "list the rows, measure nothing")
+	flag.BoolVar(&o.report, "report", false, "make results.json and the page anew from the samples there are, measure nothing")
 	flag.StringVar(&o.system, "system", ".*", "regular expression that must match the name of a system to be measured")
 	serve := flag.String(serveFlag, "", "be the file server of limit-fileserver")
 	flag.Parse()
@@ -46,11 +42,12 @@ type options struct {
 	root, row        string
 	system           string
 	quick, add, list bool
+	report           bool
 	pairs            int
 }
 
-// samplesFile has every measurement; results.json is made of it.
-const samplesFile = "samples.json"
+// quickly is when a quick run begins nothing any more: it ends within five minutes, builds and all.
+const quickly = 4*time.Minute + 30*time.Second
 
 func run(ctx context.Context, o options) error {
 	pattern, err := regexp.Compile("^(?:" + o.row + ")$")
@@ -79,54 +76,29 @@ func run(ctx context.Context, o options) error {
 		}
 		return nil
 	}
-	var earlier []Sample
-	if o.add {
-		if earlier, err = load(b.Out); err != nil {
+	k := kept{Machine: facts(time.Now().Format(time.RFC3339)), Quick: o.quick}
+	if o.add || o.report {
+		if err := k.load(b.Out); err != nil {
 			return err
 		}
-		for _, s := range earlier {
-			r.first = max(r.first, s.Pair+1)
-		}
+		r.first = k.pairs()
 	}
-	machine := facts(time.Now().Format(time.RFC3339))
+	if o.report {
+		return k.report(b.Out)
+	}
+	earlier := k.Samples
 	r.keep = func(now []Sample) error {
-		return report(b, machine, append(earlier[:len(earlier):len(earlier)], now...))
+		k.Samples = slices.Concat(earlier, now)
+		return k.report(b.Out)
 	}
 	start := time.Now()
+	if o.quick {
+		r.until = start.Add(quickly)
+	}
 	if err := errors.Join(r.run(ctx), r.keep(r.samples)); err != nil {
 		return err
 	}
-	fmt.Print("\n", table(results(rows(), append(earlier, r.samples...))))
-	fmt.Printf("\n%d cores, %s, %.0f s; %s\n", machine.Cores, machine.CPU, time.Since(start).Seconds(), filepath.Join(b.Out, "index.html"))
+	fmt.Print("\n", table(results(rows(), k.Samples)))
+	fmt.Printf("\n%d cores, %s, %.0f s; %s\n", k.Machine.Cores, k.Machine.CPU, time.Since(start).Seconds(), filepath.Join(b.Out, "index.html"))
 	return nil
-}
-
-// load takes the samples of earlier runs, if there are some.
-func load(dir string) ([]Sample, error) {
-	b, err := os.ReadFile(filepath.Join(dir, samplesFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("samples of earlier runs: %w", err)
-	}
-	var out []Sample
-	if err := json.Unmarshal(b, &out); err != nil {
-		return nil, fmt.Errorf("samples of earlier runs: %w", err)
-	}
-	return out, nil
-}
-
-// report writes everything that is known so far.
-func report(b *Bench, machine Facts, samples []Sample) error {
-	if err := writeJSON(b.Out, samplesFile, samples); err != nil {
-		return err
-	}
-	r := Report{Machine: machine, Quick: b.Quick, Rows: results(rows(), samples), KafkaJVM: strings.Join(cluster.StockJVM(), " ")}
-	for _, row := range rows() {
-		if how := (How{row.Name, row.What}); !slices.Contains(r.How, how) {
-			r.How = append(r.How, how)
-		}
-	}
-	return errors.Join(writeJSON(b.Out, "results.json", r), page(b.Out, r, samples))
 }

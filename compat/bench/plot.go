@@ -63,6 +63,7 @@ func bars(results []Result, takes func(Result) bool) (template.HTML, error) {
 	p := plot.New()
 	p.Y.Label.Text, p.Y.Min = "MB/s", 0
 	p.Legend.Top = true
+	p.Legend.Padding = vg.Points(2)
 	width := min(vg.Points(26), plotWidth/vg.Length(3*len(names)))
 	for i, system := range []string{ours, peers} {
 		chart, err := plotter.NewBarChart(values[system], width)
@@ -125,6 +126,7 @@ func (g curves) draw() (template.HTML, error) {
 	p := plot.New()
 	p.Y.Label.Text, p.X.Label.Text = g.labels()
 	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.Padding = vg.Points(2)
 	tail := p.X.Label.Text == "percentile"
 	var all []float64
 	for _, l := range g.lines {
