@@ -1,7 +1,11 @@
 // Package metrics is the table of everything a node counts.
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Metrics holds the node's collectors, registered with Registry.
 type Metrics struct {
@@ -30,6 +34,9 @@ func New() *Metrics {
 		Redirects:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lockstep_fetch_redirects_total", Help: "Consumers sent to another replica, by the kind of replica they were sent to."}, []string{"to"}),
 		Connections:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "lockstep_connections", Help: "Open client connections, by listener."}, []string{"listener"}),
 	}
-	m.Registry.MustRegister(m.FetchRecords, m.FetchBytes, m.ProduceRecords, m.ProduceBytes, m.Requests, m.RequestErrors, m.Redirects, m.Connections)
+	// Under the name that Go programs everywhere have for it.
+	goroutines := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "go_goroutines", Help: "Goroutines that there are."},
+		func() float64 { return float64(runtime.NumGoroutine()) })
+	m.Registry.MustRegister(goroutines, m.FetchRecords, m.FetchBytes, m.ProduceRecords, m.ProduceBytes, m.Requests, m.RequestErrors, m.Redirects, m.Connections)
 	return m
 }
