@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"lockstep/compat/internal/cluster"
@@ -21,8 +24,8 @@ func longRows() []Row {
 		What: "MINUTES (5) of 10 MB/s into a topic that keeps 32 MiB a partition: growth of the last quarter over the second, of all nodes; not in a quick run",
 		Figures: []Figure{
 			{Name: "rss_growth", Unit: "%", Goal: flat}, {Name: "files_growth", Unit: "%", Goal: flat},
-			{Name: "threads_growth", Unit: "%", Goal: flat}, {Name: "disk_growth", Unit: "%", Goal: flat},
-			growth("rss", "MB"), growth("files", "files"), growth("threads", "threads"), growth("disk", "MB"), growth("cpu", "% of a core"),
+			{Name: "threads_growth", Unit: "%", Goal: flat}, {Name: "goroutines_growth", Unit: "%", Goal: flat}, {Name: "disk_growth", Unit: "%", Goal: flat},
+			growth("rss", "MB"), growth("files", "files"), growth("threads", "threads"), growth("goroutines", "goroutines"), growth("disk", "MB"), growth("cpu", "% of a core"),
 		}}}
 }
 
@@ -106,6 +109,7 @@ func retaining(ctx context.Context, c *cluster.Cluster) (string, error) {
 type history struct {
 	at                        []float64 // minutes
 	rss, files, threads, disk []float64
+	goroutines                []float64 // of Lockstep; none of what has none
 	cpu                       []float64 // seconds
 }
 
@@ -124,14 +128,42 @@ func watch(c *cluster.Cluster, every time.Duration, done <-chan error) (*history
 		if err != nil {
 			return h, err
 		}
-		disk := 0.
+		disk, goroutines := 0., 0.
 		for _, n := range c.Members() {
 			disk += diskOf(c.DataDir(n))
+			if c.Features().Counters {
+				g, err := goroutinesOf(c.HTTP(n))
+				if err != nil {
+					return h, err
+				}
+				goroutines += g
+			}
+		}
+		if c.Features().Counters {
+			h.goroutines = append(h.goroutines, goroutines)
 		}
 		h.at = append(h.at, time.Since(start).Minutes())
 		h.rss, h.files = append(h.rss, u.Resident/mb), append(h.files, float64(u.Files))
 		h.threads, h.disk, h.cpu = append(h.threads, float64(u.Threads)), append(h.disk, disk/mb), append(h.cpu, u.CPU)
 	}
+}
+
+// goroutinesOf asks a node for its metrics.
+func goroutinesOf(addr string) (float64, error) {
+	const name = "go_goroutines "
+	client := http.Client{Timeout: 10 * time.Second}
+	resp, err := client.Get("http://" + addr + "/metrics")
+	if err != nil {
+		return 0, fmt.Errorf("metrics: %w", err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(lines.Text(), name); ok {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, errors.Join(fmt.Errorf("metrics of %s: no %s", addr, name), lines.Err())
 }
 
 // diskOf is what files below a directory take, in bytes. Files that go while it looks do not count.
@@ -150,7 +182,7 @@ func diskOf(dir string) float64 {
 }
 
 // curveOf is what the page calls what was looked at.
-var curveOf = map[string]string{"rss": "MB resident", "files": "open files", "threads": "threads", "disk": "MB on disk"}
+var curveOf = map[string]string{"rss": "MB resident", "files": "open files", "threads": "threads", "goroutines": "goroutines", "disk": "MB on disk"}
 
 // figures compare the last quarter with the second: the first is for filling up.
 func (h *history) figures(s *System) (map[string]float64, error) {
@@ -159,7 +191,10 @@ func (h *history) figures(s *System) (map[string]float64, error) {
 		return nil, fmt.Errorf("only %d looks at the nodes", n)
 	}
 	values := map[string]float64{"cpu": 100 * (h.cpu[n-1] - h.cpu[0]) / (60 * (h.at[n-1] - h.at[0]))}
-	for name, y := range map[string][]float64{"rss": h.rss, "files": h.files, "threads": h.threads, "disk": h.disk} {
+	for name, y := range map[string][]float64{"rss": h.rss, "files": h.files, "threads": h.threads, "goroutines": h.goroutines, "disk": h.disk} {
+		if len(y) < n {
+			continue
+		}
 		early, late := median(y[n/4:n/2]), median(y[n-n/4:])
 		values[name], values[name+"_growth"] = late, 100*(late-early)/early
 		s.Series(curveOf[name]+" by minutes", h.at, y)
