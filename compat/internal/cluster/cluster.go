@@ -24,6 +24,8 @@ type Options struct {
 	Direct bool
 	// Nodes is how many there are: 0 means Size. Another number goes with Direct only.
 	Nodes int
+	// Hosts are other places for nodes to run in than this machine's own network. They go with Direct only.
+	Hosts map[int]Host
 	// Settings are what Reconfigure takes, given to every node from the start.
 	Settings map[string]string
 	// LogDir is where every node's log goes, as node-N.log; toxiproxy's goes to toxiproxy.log.
@@ -31,6 +33,14 @@ type Options struct {
 	// Root is the repository's root, below which the binaries lie.
 	Root   string
 	Logger *slog.Logger
+}
+
+// Host is a place that a node runs in: a network namespace, say.
+type Host struct {
+	// IP is where everybody reaches it, this process included.
+	IP string
+	// Enter is a command that runs the command that follows it there, in the same process: ip netns exec NAME.
+	Enter []string
 }
 
 // runtime is how programs come to run. Its methods are called by one goroutine at a time for each node.
@@ -98,6 +108,9 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 func Prepare(ctx context.Context, o Options) (*Cluster, error) {
 	c := &Cluster{target: o.Target, runtime: o.Runtime, logger: o.Logger, given: o.Settings, dials: map[Edge]string{}, reaches: map[Edge]string{},
 		extra: map[int]map[string]string{}, closed: map[int][]Edge{}}
+	if len(o.Hosts) > 0 && !o.Direct {
+		return nil, errors.New("nodes in networks of their own are dialled directly")
+	}
 	if o.Runtime != "process" && (o.Direct || o.Nodes != 0) {
 		return nil, fmt.Errorf("runtime %s always has %d nodes behind toxiproxy", o.Runtime, Size)
 	}

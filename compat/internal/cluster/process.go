@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -50,7 +51,8 @@ func (r *processes) prepare(ctx context.Context) (plan, error) {
 	if r.dataDir, err = os.MkdirTemp("", "lockstep-compat-"); err != nil {
 		return plan{}, err
 	}
-	addr := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+	const home = "127.0.0.1"
+	addr := func(port int) string { return fmt.Sprintf("%s:%d", home, port) }
 	api := ports[0]
 	byEdge := map[Edge]string{}
 	for i, e := range edges {
@@ -58,7 +60,8 @@ func (r *processes) prepare(ctx context.Context) (plan, error) {
 	}
 	node := func(n int) NodePlan {
 		p := ports[1+len(edges)+(n-1)*own:]
-		return NodePlan{Kafka: addr(p[0]), Local: addr(p[1]), Raft: addr(p[2]), HTTP: addr(p[3]),
+		at := func(port int) string { return fmt.Sprintf("%s:%d", cmp.Or(r.o.Hosts[n].IP, home), port) }
+		return NodePlan{Kafka: at(p[0]), Local: at(p[1]), Raft: at(p[2]), HTTP: at(p[3]),
 			DataDir: filepath.Join(r.dataDir, fmt.Sprintf("node-%d", n))}
 	}
 	if r.o.Direct {
@@ -172,7 +175,8 @@ func (r *processes) startNode(_ context.Context, n NodePlan) error {
 	if err := r.prepareNode(n); err != nil {
 		return err
 	}
-	cmd := exec.Command(binary, r.o.Target.Args(n)...)
+	words := slices.Concat(r.o.Hosts[n.ID].Enter, []string{binary}, r.o.Target.Args(n))
+	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Env = append(os.Environ(), r.o.Target.Env(n)...)
 	cmd.Dir = n.DataDir
 	return r.run(nodeName(n.ID), cmd)
