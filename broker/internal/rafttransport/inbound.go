@@ -55,6 +55,10 @@ func (t *ShardTransport) deliver(in *inbound) error {
 		t.leader.observe(in.from.peer.id, in.append)
 	}
 	if in.typ == typeHeartbeat && t.heartbeatFn.Load() != nil {
+		if in.append.Term == t.beatTerm.Load() {
+			t.beat(in)
+			return nil
+		}
 		select {
 		case t.heartbeats <- in:
 			return nil
@@ -108,30 +112,42 @@ func (t *ShardTransport) refuseWaiting() {
 	}
 }
 
-// heartbeatLoop lets heartbeats pass whatever the main loop is doing. They
-// have a goroutine of their own, because one that brings a new term makes Raft
-// write to the disk.
+// heartbeatLoop lets heartbeats pass whatever the main loop is doing. Those that
+// may bring a new term have a goroutine of their own, because that makes Raft
+// write to the disk; the others are answered by who read them, which on an idle
+// node saves a good part of what there is to do.
 func (t *ShardTransport) heartbeatLoop() {
 	for {
 		select {
 		case in := <-t.heartbeats:
-			(*t.heartbeatFn.Load())(in.rpc)
-			select {
-			case r := <-in.resp: // the handler has answered when it returns ...
-				t.answer(in, r)
-			default: // ... unless Raft is shut down
-				in.reply(nil, ErrClosed)
-			}
+			t.beat(in)
 		case <-t.closed:
 			return
 		}
 	}
 }
 
-func (t *ShardTransport) answer(in *inbound, r raft.RPCResponse) {
-	if resp, ok := r.Response.(*raft.AppendEntriesResponse); ok && r.Error == nil && in.append != nil &&
-		resp.Success && resp.Term == in.append.Term {
+// beat has Raft take a heartbeat.
+func (t *ShardTransport) beat(in *inbound) {
+	(*t.heartbeatFn.Load())(in.rpc)
+	select {
+	case r := <-in.resp: // the handler has answered when it returns ...
+		if t.answer(in, r) {
+			t.beatTerm.Store(in.append.Term)
+		}
+	default: // ... unless Raft is shut down
+		in.reply(nil, ErrClosed)
+	}
+}
+
+// answer passes Raft's answer on, and tells whether that was a leader's request
+// accepted in its own term.
+func (t *ShardTransport) answer(in *inbound, r raft.RPCResponse) bool {
+	resp, ok := r.Response.(*raft.AppendEntriesResponse)
+	ok = ok && r.Error == nil && in.append != nil && resp.Success && resp.Term == in.append.Term
+	if ok {
 		t.leader.contacted(in.at)
 	}
 	in.reply(r.Response, r.Error)
+	return ok
 }

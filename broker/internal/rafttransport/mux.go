@@ -150,7 +150,7 @@ func (m *Mux) goRun(f func()) bool {
 
 // sweepLoop watches over all connections.
 func (m *Mux) sweepLoop(ctx context.Context) {
-	tick := time.NewTicker(sweepEvery)
+	tick := NewBeat(sweepEvery)
 	defer tick.Stop()
 	last := m.nanos()
 	for {
@@ -158,6 +158,7 @@ func (m *Mux) sweepLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			tick.Next()
 		}
 		now := m.nanos()
 		// After a pause of this process nothing was heard because nobody

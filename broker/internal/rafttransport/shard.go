@@ -24,8 +24,9 @@ type ShardTransport struct {
 	waiting     chan *inbound // what is or was in consumer, unanswered
 	heartbeats  chan *inbound
 	heartbeatFn atomic.Pointer[func(raft.RPC)]
-	inBytes     atomic.Int64 // of the requests in waiting
-	inMu        sync.Mutex   // held while putting into consumer and waiting
+	beatTerm    atomic.Uint64 // of the newest heartbeat that Raft has accepted
+	inBytes     atomic.Int64  // of the requests in waiting
+	inMu        sync.Mutex    // held while putting into consumer and waiting
 
 	noVotes atomic.Bool // see SetVoting
 

@@ -18,6 +18,9 @@ const (
 	writeTimeout = 30 * time.Second
 	// readBuffer is small so that payloads are read into place, not copied.
 	readBuffer = 8 << 10
+	// directFrame bounds what is written by who sends it, in bytes: what surely
+	// fits the socket's buffer when nothing is waiting.
+	directFrame = 4 << 10
 	// progressEvery is how often the arrival of a large frame is reported.
 	progressEvery = 250 * time.Millisecond
 )
@@ -48,6 +51,7 @@ type wire struct {
 func (w *wire) init(m *Mux, p *peer, l lane, nc net.Conn) {
 	w.mux, w.peer, w.lane, w.nc, w.dead = m, p, l, nc, make(chan struct{})
 	w.out.wake = make(chan struct{}, 1)
+	w.out.direct = directly(nc)
 	w.br = bufio.NewReaderSize(wireReader{w}, readBuffer)
 	w.lastRecv.Store(m.nanos())
 	w.out.lastSend.Store(m.nanos())
@@ -107,8 +111,12 @@ func (w *wire) readFrame() (header, []byte, error) {
 	return h, body, nil
 }
 
-// send queues a frame and returns the position in the stream at which it ends.
-// It never blocks: what is queued is bounded by what callers have in flight.
+// send writes or queues a frame and returns the position in the stream at which
+// it ends. It never blocks: what is queued is bounded by what callers have in
+// flight. Most frames are small and nothing is before them; to write these at
+// once spares the writer's waking up, which costs more than the write: on an
+// idle node that is most of what there is to do, and on a busy one it is on the
+// way of every commit.
 func (w *wire) send(frame []byte, tail [][]byte, h header) uint64 {
 	size := seal(frame, h, tail)
 	w.peer.stats[kindOf(h.typ)].out(size)
@@ -123,19 +131,29 @@ func (w *wire) writeLoop() {
 			return
 		case <-w.out.wake:
 		}
-		all := w.out.take()
-		for batch := all; len(batch) > 0; {
-			var part net.Buffers
-			part, batch = cut(batch, writeBatch)
-			// An error here shows in the write as well.
-			_ = w.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
-			if _, err := part.WriteTo(w.nc); err != nil {
+		for all := w.out.take(); len(all) > 0; all = w.out.take() {
+			if err := w.write(all); err != nil {
 				w.kill(fmt.Errorf("writing: %w", err))
 				return
 			}
+			clear(all) // or what was written could not be freed before the next write
 		}
-		clear(all) // or what was written could not be freed before the next write
 	}
+}
+
+// write writes all of it. The deadline stays: when it is over, send's own writes
+// fail, and the frame comes here, where there is a new one.
+func (w *wire) write(all net.Buffers) error {
+	for batch := all; len(batch) > 0; {
+		var part net.Buffers
+		part, batch = cut(batch, writeBatch)
+		// An error here shows in the write as well.
+		_ = w.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if _, err := part.WriteTo(w.nc); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // cut splits bufs after max bytes, within a buffer if need be.
@@ -158,11 +176,15 @@ func cut(bufs net.Buffers, max int) (head, rest net.Buffers) {
 // outbox is a connection's queue of frames to write.
 type outbox struct {
 	wake chan struct{} // capacity 1
+	// direct writes as much of a frame as it can without waiting and returns how
+	// much that was; nil when there is no such way.
+	direct func(frame []byte) int
 
-	mu    sync.Mutex // guards the following
-	queue net.Buffers
-	spare net.Buffers
-	end   uint64 // bytes ever queued
+	mu      sync.Mutex // guards the following
+	queue   net.Buffers
+	spare   net.Buffers
+	writing bool   // the writer has taken something
+	end     uint64 // bytes ever queued
 
 	lastSend atomic.Int64 // Mux.nanos of the last push
 }
@@ -170,25 +192,31 @@ type outbox struct {
 func (o *outbox) push(frame []byte, tail [][]byte, size int, now int64) (end uint64) {
 	o.lastSend.Store(now)
 	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.end += uint64(size)
+	if o.direct != nil && !o.writing && len(o.queue) == 0 && len(tail) == 0 && len(frame) <= directFrame {
+		if frame = frame[o.direct(frame):]; len(frame) == 0 {
+			return o.end
+		}
+	}
 	o.queue = append(o.queue, frame)
 	o.queue = append(o.queue, tail...)
-	o.end += uint64(size)
-	end = o.end
-	o.mu.Unlock()
 	select {
 	case o.wake <- struct{}{}:
 	default:
 	}
-	return end
+	return o.end
 }
 
-// take empties the queue. The result is valid until the next call: two slices
-// take turns as the queue, since net.Buffers consumes the one it writes.
+// take empties the queue; when there is nothing in it, the writer has nothing to
+// do. The result is valid until the next call: two slices take turns as the
+// queue, since net.Buffers consumes the one it writes.
 func (o *outbox) take() net.Buffers {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	q := o.queue
 	o.queue = o.spare[:0]
 	o.spare = q
+	o.writing = len(q) > 0
 	return q
 }

@@ -8,6 +8,7 @@ import (
 
 	"lockstep/broker/internal/mutant"
 	"lockstep/broker/internal/partition"
+	"lockstep/broker/internal/rafttransport"
 )
 
 // office is what a leader knows in one term: what comes next in each partition,
@@ -98,13 +99,14 @@ func (s *Shard) balance(ctx context.Context) {
 	const every, settled = time.Second, 5
 	preferred := s.preferred()
 	steady := 0
-	tick := time.NewTicker(every)
+	tick := rafttransport.NewBeat(every)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			tick.Next()
 		}
 		if preferred == s.node || s.office.Load() == nil || !s.inStep(preferred) {
 			steady = 0

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"lockstep/broker/internal/partition"
+	"lockstep/broker/internal/rafttransport"
 )
 
 // Status returns the current status.
@@ -136,7 +137,7 @@ func (s *Shard) monitor(ctx context.Context) {
 	r := s.raft()
 	r.RegisterObserver(observer)
 	defer r.DeregisterObserver(observer)
-	tick := time.NewTicker(every)
+	tick := rafttransport.NewBeat(every)
 	defer tick.Stop()
 	var seen Status
 	for {
@@ -145,6 +146,7 @@ func (s *Shard) monitor(ctx context.Context) {
 			return
 		case <-changes:
 		case <-tick.C:
+			tick.Next()
 		}
 		st := s.Status()
 		now := time.Now()
