@@ -59,7 +59,7 @@ func (c *command) apply(s *state) outcome {
 	case c.Create != nil:
 		return c.Create.apply(s)
 	case c.Delete != nil:
-		t := s.byID[c.Delete.ID]
+		t := s.byID.get(c.Delete.ID)
 		if t == nil {
 			return refuse(kerr.UnknownTopicID, "there is no topic with id %s", c.Delete.ID)
 		}
@@ -79,7 +79,7 @@ func (c *command) apply(s *state) outcome {
 }
 
 func (c *createTopic) apply(s *state) outcome {
-	if s.Topics[c.Name] != nil {
+	if s.topics.get(c.Name) != nil {
 		return refuse(kerr.TopicAlreadyExists, "topic %q already exists", c.Name)
 	}
 	t := &Topic{Name: c.Name, ID: c.ID, Configs: c.Configs}
@@ -97,7 +97,7 @@ func (s *state) place(t *Topic, partitions int32, shards uint32) {
 }
 
 func (c *createPartitions) apply(s *state) outcome {
-	t := s.Topics[c.Topic]
+	t := s.topics.get(c.Topic)
 	switch {
 	case t == nil:
 		return refuse(kerr.UnknownTopicOrPartition, "there is no topic %q", c.Topic)
@@ -112,7 +112,7 @@ func (c *createPartitions) apply(s *state) outcome {
 }
 
 func (c *alterConfigs) apply(s *state) outcome {
-	t := s.Topics[c.Topic]
+	t := s.topics.get(c.Topic)
 	if t == nil {
 		return refuse(kerr.UnknownTopicOrPartition, "there is no topic %q", c.Topic)
 	}

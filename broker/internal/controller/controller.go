@@ -49,24 +49,19 @@ func New(o Options) *Controller {
 }
 
 // Topic returns a topic by its name; nil when there is none.
-func (c *Controller) Topic(name string) *Topic { return c.Machine.now.Load().Topics[name] }
+func (c *Controller) Topic(name string) *Topic { return c.Machine.now.Load().topics.get(name) }
 
 // TopicByID returns a topic by its id; nil when there is none.
-func (c *Controller) TopicByID(id partition.TopicID) *Topic { return c.Machine.now.Load().byID[id] }
+func (c *Controller) TopicByID(id partition.TopicID) *Topic { return c.Machine.now.Load().byID.get(id) }
 
 // Topics returns all topics, by name.
 func (c *Controller) Topics() []*Topic {
 	s := c.Machine.now.Load()
-	all := make([]*Topic, 0, len(s.Topics))
-	for _, t := range s.Topics {
-		all = append(all, t)
-	}
-	slices.SortFunc(all, func(a, b *Topic) int { return strings.Compare(a.Name, b.Name) })
-	return all
+	return slices.SortedFunc(values(s.topics), func(a, b *Topic) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // Deleted reports whether a topic is known to have been deleted.
-func (c *Controller) Deleted(id partition.TopicID) bool { return c.Machine.now.Load().Deleted[id] }
+func (c *Controller) Deleted(id partition.TopicID) bool { return c.Machine.now.Load().deleted.get(id) }
 
 // Brokers returns all registered brokers, ascending by id. A node that hears
 // no majority of them has most likely been cut off itself: it calls nobody

@@ -75,13 +75,13 @@ func TestMachine(t *testing.T) {
 				t.Errorf("outcome %+v", out)
 			}
 			s, got := m.now.Load(), topics{}
-			for name, topic := range s.Topics {
+			for name, topic := range s.topics.all() {
 				got[name] = topic.Shards
-				if topic.Name != name || s.byID[topic.ID] != topic || s.Deleted[topic.ID] {
-					t.Errorf("%s is %+v, by id %+v", name, topic, s.byID[topic.ID])
+				if topic.Name != name || s.byID.get(topic.ID) != topic || s.deleted.get(topic.ID) {
+					t.Errorf("%s is %+v, by id %+v", name, topic, s.byID.get(topic.ID))
 				}
 			}
-			if !reflect.DeepEqual(got, c.want) || len(s.byID) != len(s.Topics) {
+			if !reflect.DeepEqual(got, c.want) || s.byID.size != s.topics.size {
 				t.Errorf("topics %v, want %v", got, c.want)
 			}
 		})
@@ -92,14 +92,14 @@ func TestMachineConfigs(t *testing.T) {
 	m := NewMachine()
 	do(t, m, create("t", 1, 1))
 	do(t, m, command{Create: &createTopic{Name: "bare", ID: id(2), Partitions: 1, Shards: 3}})
-	old := m.now.Load().Topics["t"]
+	old := m.now.Load().topics.get("t")
 	do(t, m, command{Configs: &alterConfigs{Topic: "t", Set: map[string]*string{"a": nil, "b": text("2"), "none": nil}}})
 	do(t, m, command{Configs: &alterConfigs{Topic: "bare", Set: map[string]*string{"c": text("")}}})
 	now := m.now.Load()
-	if got := now.Topics["t"].Configs; !maps.Equal(got, map[string]string{"b": "2"}) {
+	if got := now.topics.get("t").Configs; !maps.Equal(got, map[string]string{"b": "2"}) {
 		t.Errorf("configs %v", got)
 	}
-	if got := now.Topics["bare"].Configs; !maps.Equal(got, map[string]string{"c": ""}) {
+	if got := now.topics.get("bare").Configs; !maps.Equal(got, map[string]string{"c": ""}) {
 		t.Errorf("configs %v", got)
 	}
 	if !maps.Equal(old.Configs, map[string]string{"a": "1"}) {
@@ -144,9 +144,9 @@ func TestMachinePublishesCopies(t *testing.T) {
 // view is everything that a machine holds, in one order.
 func view(m *Machine) string {
 	s := m.now.Load()
-	topics := slices.SortedFunc(maps.Values(s.Topics), func(a, b *Topic) int { return slices.Compare(a.ID[:], b.ID[:]) })
-	deleted := slices.SortedFunc(maps.Keys(s.Deleted), func(a, b partition.TopicID) int { return slices.Compare(a[:], b[:]) })
-	data, err := json.Marshal([]any{s.Version, s.ClusterID, s.Brokers, topics, deleted, s.NextProducer, s.NextShard, len(s.byID)})
+	topics := slices.SortedFunc(values(s.topics), func(a, b *Topic) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	deleted := slices.SortedFunc(keys(s.deleted), func(a, b partition.TopicID) int { return slices.Compare(a[:], b[:]) })
+	data, err := json.Marshal([]any{s.Version, s.ClusterID, s.Brokers, topics, deleted, s.NextProducer, s.NextShard, s.byID.size})
 	if err != nil {
 		panic(err)
 	}

@@ -3,7 +3,6 @@ package controller
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"sync/atomic"
 
@@ -43,20 +42,15 @@ type state struct {
 	Version      uint64 // counts commands
 	ClusterID    string
 	Brokers      map[int32]Broker
-	Topics       map[string]*Topic
-	Deleted      map[partition.TopicID]bool
 	NextProducer int64
 	NextShard    uint32 // where the next new partition goes, modulo the number of shards
 
-	byID map[partition.TopicID]*Topic
+	topics  table[string, *Topic]
+	byID    table[partition.TopicID, *Topic]
+	deleted table[partition.TopicID, bool]
 }
 
-func newState() *state {
-	return &state{
-		Brokers: map[int32]Broker{}, Topics: map[string]*Topic{},
-		Deleted: map[partition.TopicID]bool{}, byID: map[partition.TopicID]*Topic{},
-	}
-}
+func newState() *state { return &state{Brokers: map[int32]Broker{}} }
 
 // Machine is the replicated state machine.
 type Machine struct {
@@ -111,7 +105,7 @@ func (m *Machine) Snapshot() ([]byte, error) {
 		*state
 		Topics  []*Topic
 		Deleted []partition.TopicID
-	}{s, slices.Collect(maps.Values(s.Topics)), slices.Collect(maps.Keys(s.Deleted))})
+	}{s, slices.Collect(values(s.topics)), slices.Collect(keys(s.deleted))})
 }
 
 // Restore implements shard.Machine.
@@ -126,12 +120,14 @@ func (m *Machine) Restore(data []byte) error {
 		if err := json.Unmarshal(data, &saved); err != nil {
 			return fmt.Errorf("restore the cluster's metadata: %w", err)
 		}
+		byName, byID, deleted := map[string]*Topic{}, map[partition.TopicID]*Topic{}, map[partition.TopicID]bool{}
 		for _, t := range saved.Topics {
-			next.Topics[t.Name], next.byID[t.ID] = t, t
+			byName[t.Name], byID[t.ID] = t, t
 		}
 		for _, id := range saved.Deleted {
-			next.Deleted[id] = true
+			deleted[id] = true
 		}
+		next.topics, next.byID, next.deleted = tableOf(byName), tableOf(byID), tableOf(deleted)
 	}
 	m.now.Store(next)
 	select {
@@ -141,16 +137,11 @@ func (m *Machine) Restore(data []byte) error {
 	return nil
 }
 
-// withTopic returns a copy of the topic maps with t set; s must not be
-// published yet.
+// withTopic sets t; s must not be published yet.
 func (s *state) withTopic(t *Topic) {
-	s.Topics, s.byID = maps.Clone(s.Topics), maps.Clone(s.byID)
-	s.Topics[t.Name], s.byID[t.ID] = t, t
+	s.topics, s.byID = s.topics.with(t.Name, t), s.byID.with(t.ID, t)
 }
 
 func (s *state) withoutTopic(t *Topic) {
-	s.Topics, s.byID, s.Deleted = maps.Clone(s.Topics), maps.Clone(s.byID), maps.Clone(s.Deleted)
-	delete(s.Topics, t.Name)
-	delete(s.byID, t.ID)
-	s.Deleted[t.ID] = true
+	s.topics, s.byID, s.deleted = s.topics.without(t.Name), s.byID.without(t.ID), s.deleted.with(t.ID, true)
 }
