@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/errgroup"
 
 	"lockstep/broker/internal/controller"
 )
@@ -31,22 +32,38 @@ func (a *API) createTopics(ctx context.Context, req *Request, body *kmsg.CreateT
 	for _, t := range body.Topics {
 		times[t.Topic]++
 	}
-	for _, t := range body.Topics {
-		rt := kmsg.NewCreateTopicsResponseTopic()
-		rt.Topic, rt.NumPartitions, rt.ReplicationFactor = t.Topic, -1, -1
-		err := fmt.Errorf("topic %q is given %d times: %w", t.Topic, times[t.Topic], kerr.InvalidRequest)
-		var made *controller.Topic
-		if times[t.Topic] == 1 {
-			made, err = a.createTopic(ctx, t, body.ValidateOnly)
-		}
-		rt.ErrorCode, rt.ErrorMessage = a.code(req, err), message(err)
-		if made != nil {
-			rt.TopicID, rt.NumPartitions, rt.ReplicationFactor = made.ID, int32(len(made.Shards)), int16(len(a.nodes()))
-			rt.Configs = a.createdConfigs(made)
-		}
-		resp.Topics = append(resp.Topics, rt)
+	resp.Topics = make([]kmsg.CreateTopicsResponseTopic, len(body.Topics))
+	var creating errgroup.Group
+	creating.SetLimit(createAtOnce)
+	for i, t := range body.Topics {
+		creating.Go(func() error {
+			var made *controller.Topic
+			err := fmt.Errorf("topic %q is given %d times: %w", t.Topic, times[t.Topic], kerr.InvalidRequest)
+			if times[t.Topic] == 1 {
+				made, err = a.createTopic(ctx, t, body.ValidateOnly)
+			}
+			resp.Topics[i] = a.created(req, t.Topic, made, err)
+			return nil
+		})
 	}
+	_ = creating.Wait() // each topic has its own error
 	return resp
+}
+
+// createAtOnce is how many topics of a request are created at the same time: each
+// waits for a commit, and commits that wait together are one.
+const createAtOnce = 64
+
+// created is what came of one topic.
+func (a *API) created(req *Request, name string, made *controller.Topic, err error) kmsg.CreateTopicsResponseTopic {
+	rt := kmsg.NewCreateTopicsResponseTopic()
+	rt.Topic, rt.NumPartitions, rt.ReplicationFactor = name, -1, -1
+	rt.ErrorCode, rt.ErrorMessage = a.code(req, err), message(err)
+	if made != nil {
+		rt.TopicID, rt.NumPartitions, rt.ReplicationFactor = made.ID, int32(len(made.Shards)), int16(len(a.nodes()))
+		rt.Configs = a.createdConfigs(made)
+	}
+	return rt
 }
 
 // adminTimeout bounds a change of metadata by the client's timeout, in

@@ -45,8 +45,9 @@ func (a *API) metadata(ctx context.Context, req *Request, body *kmsg.MetadataReq
 	if req.Listener != Local {
 		a.awaitLeaders(ctx, topics)
 	}
+	view := a.viewFor(req) // after creating and waiting
 	for _, t := range topics {
-		resp.Topics = append(resp.Topics, a.topicMetadata(req, t))
+		resp.Topics = append(resp.Topics, view.topic(t))
 	}
 
 	// After the topics: a topic's creation may have made brokers known.
@@ -164,37 +165,64 @@ func (a *API) autoCreate(ctx context.Context, name string) (*controller.Topic, e
 	return nil, kerr.LeaderNotAvailable
 }
 
-// topicMetadata describes a topic.
-func (a *API) topicMetadata(req *Request, want wantedTopic) kmsg.MetadataResponseTopic {
+// clusterView is who leads and follows, as one Metadata request is told. What
+// there is to say of a partition is the same for all of its shard, so it is found
+// out once for each shard that is asked for, however many partitions it has.
+type clusterView struct {
+	a      *API
+	req    *Request
+	alive  map[int32]bool                                 // and has a listener of the client's kind
+	shards map[uint32]kmsg.MetadataResponseTopicPartition // all but the partition's number
+}
+
+func (a *API) viewFor(req *Request) *clusterView {
+	v := &clusterView{a: a, req: req, alive: map[int32]bool{}, shards: map[uint32]kmsg.MetadataResponseTopicPartition{}}
+	for _, b := range a.cluster.Brokers() {
+		_, reachable := endpoint(b, req.Listener)
+		v.alive[b.ID] = b.Alive && reachable
+	}
+	return v
+}
+
+// topic describes a topic.
+func (v *clusterView) topic(want wantedTopic) kmsg.MetadataResponseTopic {
 	rt := kmsg.NewMetadataResponseTopic()
 	if want.err != nil {
-		rt.Topic, rt.TopicID, rt.ErrorCode = want.asked.Topic, want.asked.TopicID, a.code(req, want.err)
+		rt.Topic, rt.TopicID, rt.ErrorCode = want.asked.Topic, want.asked.TopicID, v.a.code(v.req, want.err)
 		return rt
 	}
 	t := want.topic
 	rt.Topic, rt.TopicID = kmsg.StringPtr(t.Name), t.ID
-	alive := map[int32]bool{}
-	for _, b := range a.cluster.Brokers() {
-		_, reachable := endpoint(b, req.Listener)
-		alive[b.ID] = b.Alive && reachable
-	}
+	rt.Partitions = make([]kmsg.MetadataResponseTopicPartition, 0, len(t.Shards))
 	for i := range t.Shards {
 		p := int32(i)
-		where, err := a.placeOf(t, p)
+		where, err := v.a.placeOf(t, p)
 		if err != nil {
 			rp := kmsg.NewMetadataResponseTopicPartition()
-			rp.Partition, rp.Leader, rp.ErrorCode = p, -1, a.code(req, err)
+			rp.Partition, rp.Leader, rp.ErrorCode = p, -1, v.a.code(v.req, err)
 			rt.Partitions = append(rt.Partitions, rp)
 			continue
 		}
-		rt.Partitions = append(rt.Partitions, a.partitionMetadata(req, p, where.shard, alive))
+		rp := v.shard(where.shard)
+		rp.Partition = p
+		rt.Partitions = append(rt.Partitions, rp)
 	}
 	return rt
 }
 
-func (a *API) partitionMetadata(req *Request, p int32, s replica, alive map[int32]bool) kmsg.MetadataResponseTopicPartition {
+// shard describes any partition of a shard.
+func (v *clusterView) shard(s replica) kmsg.MetadataResponseTopicPartition {
+	rp, known := v.shards[s.ID()]
+	if !known {
+		rp = v.a.shardMetadata(v.req, s, v.alive)
+		v.shards[s.ID()] = rp
+	}
+	return rp
+}
+
+// shardMetadata is what a client is told of each of the shard's partitions.
+func (a *API) shardMetadata(req *Request, s replica, alive map[int32]bool) kmsg.MetadataResponseTopicPartition {
 	rp := kmsg.NewMetadataResponseTopicPartition()
-	rp.Partition = p
 	if req.Listener == Local {
 		self := []int32{a.Config.NodeID}
 		rp.Replicas, rp.ISR, rp.Leader, rp.LeaderEpoch = self, self, a.Config.NodeID, -1
