@@ -16,5 +16,6 @@ func rows() []Row {
 		failoverRows(),
 		startRows(),
 		longRows(),
+		readScaleRows(),
 	)
 }

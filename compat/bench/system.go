@@ -84,6 +84,7 @@ func (s *System) String() string {
 type Shape struct {
 	Nodes    int               // 0 means 3
 	Settings map[string]string // beside those of the durability
+	Hosts    map[int]cluster.Host
 }
 
 // Prepare makes a cluster of no running nodes: see cluster.Prepare. Whoever called closes it.
@@ -101,7 +102,7 @@ func (s *System) options(shape Shape) cluster.Options {
 	maps.Copy(settings, s.Kind.Settings(s.Durable))
 	maps.Copy(settings, shape.Settings)
 	return cluster.Options{
-		Target: s.Kind.Target(s.Bench.Root), Runtime: "process", Direct: true, Nodes: shape.Nodes, Settings: settings,
+		Target: s.Kind.Target(s.Bench.Root), Runtime: "process", Direct: true, Nodes: shape.Nodes, Hosts: shape.Hosts, Settings: settings,
 		Root: s.Bench.Root, LogDir: s.Bench.LogDir, Logger: s.Bench.Logger,
 	}
 }

@@ -1,27 +1,37 @@
 package netlab
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // ErrCannot is wrapped by errors that say why there is no such thing on this machine.
 var ErrCannot = errors.New("no networks of its own for each node here")
 
-// Everything that a lab makes begins with prefix; node N's namespace and its outer interface are lsbenchN.
+// Names: node N is in the namespace lsbenchN, behind its eth0. All are joined by a bridge, which has a namespace of its
+// own, lsbench0, since this machine's may have a firewall that keeps packets from passing through. This machine's own
+// link to it is lsbench.
 const (
 	prefix = "lsbench"
-	bridge = prefix + "-br"
+	middle = prefix + "0"
 	inner  = "eth0"
 	subnet = "10.213.77."
 )
 
+// lockFile is held while a lab is open: names are the same for all, so there is one at a time.
+const lockFile = "/run/" + prefix + ".lock"
+
 // Lab is a number of namespaces, for nodes 1 to their number.
-type Lab struct{ nodes int }
+type Lab struct {
+	nodes int
+	lock  *os.File
+}
 
 // Open makes the namespaces, each with a link to this machine, without any limit yet. Close removes them.
 func Open(nodes int) (*Lab, error) {
@@ -33,8 +43,17 @@ func Open(nodes int) (*Lab, error) {
 			return nil, fmt.Errorf("%w: %s is missing (iproute2 has it)", ErrCannot, tool)
 		}
 	}
-	l := &Lab{nodes: nodes}
+	lock, err := os.OpenFile(lockFile, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCannot, err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("%w: another program has %s: %w", ErrCannot, lockFile, err)
+	}
+	l := &Lab{nodes: nodes, lock: lock}
 	if err := l.remove(); err != nil {
+		lock.Close()
 		return nil, err
 	}
 	if err := l.build(); err != nil {
@@ -45,17 +64,20 @@ func Open(nodes int) (*Lab, error) {
 
 func (l *Lab) build() error {
 	steps := []string{
-		"ip link add " + bridge + " type bridge",
-		"ip addr add " + subnet + "254/24 dev " + bridge,
-		"ip link set " + bridge + " up",
+		"ip netns add " + middle,
+		"ip -n " + middle + " link add br0 type bridge",
+		"ip -n " + middle + " link set br0 up",
+		"ip link add " + prefix + " type veth peer name host netns " + middle,
+		"ip -n " + middle + " link set host master br0 up",
+		"ip addr add " + subnet + "254/24 dev " + prefix,
+		"ip link set " + prefix + " up",
 	}
 	for n := 1; n <= l.nodes; n++ {
-		name := space(n)
-		in := "ip -n " + name + " "
+		in := "ip -n " + space(n) + " "
 		steps = append(steps,
-			"ip netns add "+name,
-			"ip link add "+name+" type veth peer name "+inner+" netns "+name,
-			"ip link set "+name+" master "+bridge+" up",
+			"ip netns add "+space(n),
+			in+"link add "+inner+" type veth peer name "+outer(n)+" netns "+middle,
+			"ip -n "+middle+" link set "+outer(n)+" master br0 up",
 			in+"addr add "+l.IP(n)+"/24 dev "+inner,
 			in+"link set "+inner+" up",
 			in+"link set lo up")
@@ -69,6 +91,9 @@ func (l *Lab) build() error {
 }
 
 func space(node int) string { return prefix + strconv.Itoa(node) }
+
+// outer is the other end of a node's link.
+func outer(node int) string { return "node" + strconv.Itoa(node) }
 
 // IP is a node's address.
 func (l *Lab) IP(node int) string { return subnet + strconv.Itoa(node) }
@@ -96,21 +121,38 @@ func (l *Lab) Limit(bits int64) error {
 
 // Sent is how many bytes have left each node since its link was made, by node.
 func (l *Lab) Sent() (map[int]int64, error) {
+	show := exec.Command("ip", "-n", middle, "-s", "-j", "link", "show")
+	text, err := show.Output()
+	if err != nil {
+		return nil, fmt.Errorf("bytes sent by nodes: %w", err)
+	}
+	var links []struct {
+		Name  string `json:"ifname"`
+		Stats struct {
+			RX struct {
+				Bytes int64 `json:"bytes"`
+			} `json:"rx"`
+		} `json:"stats64"`
+	}
+	if err := json.Unmarshal(text, &links); err != nil {
+		return nil, fmt.Errorf("bytes sent by nodes: %w", err)
+	}
 	out := map[int]int64{}
-	for n := 1; n <= l.nodes; n++ { // what the outer end of the pair has received
-		b, err := os.ReadFile("/sys/class/net/" + space(n) + "/statistics/rx_bytes")
-		if err != nil {
-			return nil, fmt.Errorf("bytes sent by node %d: %w", n, err)
+	for n := 1; n <= l.nodes; n++ {
+		for _, link := range links {
+			if link.Name == outer(n) { // what it has received
+				out[n] = link.Stats.RX.Bytes
+			}
 		}
-		if out[n], err = strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64); err != nil {
-			return nil, fmt.Errorf("bytes sent by node %d: %w", n, err)
-		}
+	}
+	if len(out) != l.nodes {
+		return nil, fmt.Errorf("bytes sent by nodes: %d of %d links are there", len(out), l.nodes)
 	}
 	return out, nil
 }
 
 // Close removes everything. Programs that still run in a namespace keep it alive, unnamed and without a link.
-func (l *Lab) Close() error { return l.remove() }
+func (l *Lab) Close() error { return errors.Join(l.remove(), l.lock.Close()) }
 
 // remove takes away what is there under our names, of this run or an earlier one.
 func (l *Lab) remove() error {
@@ -124,23 +166,16 @@ func (l *Lab) remove() error {
 			errs = append(errs, run("ip netns del "+s.Name()))
 		}
 	}
-	links, err := os.ReadDir("/sys/class/net")
-	if err != nil {
+	// With a namespace its ends of pairs go, and the other ends with them, a moment later.
+	if err := run("ip link del " + prefix); err != nil && present() {
 		errs = append(errs, err)
-	}
-	for _, s := range links {
-		if strings.HasPrefix(s.Name(), prefix) {
-			// With a namespace its end of the pair goes, and the other with it, a moment later.
-			if err := run("ip link del " + s.Name()); err != nil && present(s.Name()) {
-				errs = append(errs, err)
-			}
-		}
 	}
 	return errors.Join(errs...)
 }
 
-func present(link string) bool {
-	_, err := os.Stat("/sys/class/net/" + link)
+// present tells whether this machine's own link is there.
+func present() bool {
+	_, err := os.Stat("/sys/class/net/" + prefix)
 	return err == nil
 }
 

@@ -38,6 +38,12 @@ func TestLimit(t *testing.T) {
 	host, port, _ := net.SplitHostPort(out.Addr().String())
 	send := append(l.Enter(2), "bash", "-c", "head -c 4194304 /dev/zero > /dev/tcp/"+host+"/"+port)
 	cmd := exec.Command(send[0], send[1:]...)
+	if err := out.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(1); !errors.Is(err, ErrCannot) {
+		t.Errorf("a second lab at the same time: %v", err)
+	}
 	before, err := l.Sent()
 	if err != nil {
 		t.Fatal(err)
@@ -64,17 +70,26 @@ func TestLimit(t *testing.T) {
 	if err != nil || after[2]-before[2] < size || after[1]-before[1] > size/10 {
 		t.Errorf("sent %v, before that %v, %v", after, before, err)
 	}
+	// Nodes reach each other, whatever this machine lets pass.
+	ping := append(l.Enter(1), "bash", "-c", "exec 3<>/dev/tcp/"+l.IP(2)+"/1 || true")
+	cmd = exec.Command(ping[0], ping[1:]...)
+	if text, _ := cmd.CombinedOutput(); !strings.Contains(string(text), "refused") {
+		t.Errorf("from node 1 to a closed port of node 2: %s", text)
+	}
 	closed = true
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
-	links, err := os.ReadDir("/sys/class/net")
+	left, err := os.ReadDir("/run/netns")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, link := range links {
-		if strings.HasPrefix(link.Name(), prefix) {
-			t.Errorf("%s is left behind", link.Name())
+	for _, s := range left {
+		if strings.HasPrefix(s.Name(), prefix) {
+			t.Errorf("%s is left behind", s.Name())
 		}
+	}
+	if present() {
+		t.Errorf("link %s is left behind", prefix)
 	}
 }

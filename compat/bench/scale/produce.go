@@ -59,11 +59,21 @@ func (l Load) batch() ([]byte, error) {
 	return raw.BuildAs(by, "none", rs)
 }
 
-// For writes until d is over, Once to each partition once.
+// For writes until d is over.
 func (l Load) For(ctx context.Context, d time.Duration) (Written, error) { return l.run(ctx, d) }
 
 // Once writes one batch to each partition.
 func (l Load) Once(ctx context.Context) (Written, error) { return l.run(ctx, 0) }
+
+// Count writes so many batches to each partition.
+func (l Load) Count(ctx context.Context, batches int) (Written, error) {
+	parts := make([]Part, 0, batches*len(l.Parts))
+	for range batches {
+		parts = append(parts, l.Parts...)
+	}
+	l.Parts = parts
+	return l.Once(ctx)
+}
 
 func (l Load) run(ctx context.Context, d time.Duration) (Written, error) {
 	batch, err := l.batch()
