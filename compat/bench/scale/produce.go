@@ -5,64 +5,38 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"lockstep/compat/internal/raw"
 	"lockstep/compat/internal/records"
-
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
-
-// Part is a partition of a topic and where it is led.
-type Part struct {
-	Topic     string
-	Partition int32
-	Leader    int32
-}
 
 // Load writes ready-made batches, so that what is measured is the broker.
 type Load struct {
 	Addrs       map[int32]string // of each node
 	Parts       []Part           // written to in turn
 	RecordBytes int
-	Records     int          // of a batch
-	PerRequest  int          // partitions of a request
-	InFlight    int          // requests on each connection
-	Conns       int          // to each node
-	By          raw.Producer // idempotent where it has an id: then each partition gets one batch
+	Records     int // of a batch
+	PerRequest  int // partitions of a request
+	InFlight    int // requests on each connection
+	Conns       int // to each node
 }
 
 // Written is what came of it.
 type Written struct {
-	Batches, Bytes int64
+	Batches, Bytes int64 // acknowledged
 	Took           time.Duration
+	// Failed are those that were not acknowledged, in no order.
+	Failed []Part
 }
 
-// MBps is megabytes (10⁶) of batches a second.
+// MBps is megabytes (10⁶ bytes) of batches a second.
 func (w Written) MBps() float64 { return float64(w.Bytes) / 1e6 / w.Took.Seconds() }
 
-func (l Load) batch() ([]byte, error) {
-	rs := make([]records.Record, l.Records)
-	value := make([]byte, l.RecordBytes)
-	for i := range value {
-		value[i] = byte(i * 7)
-	}
-	for i := range rs {
-		rs[i] = records.Record{Value: value, Timestamp: time.Now().UnixMilli()}
-	}
-	by := l.By
-	if by.ID == 0 && by.Epoch == 0 && by.Sequence == 0 {
-		by = raw.Nobody
-	}
-	return raw.BuildAs(by, "none", rs)
-}
-
-// For writes until d is over.
+// For writes to the partitions, one after the other and again from the first, until d is over.
 func (l Load) For(ctx context.Context, d time.Duration) (Written, error) { return l.run(ctx, d) }
 
-// Once writes one batch to each partition.
+// Once writes one batch to each partition. An error comes with those that failed.
 func (l Load) Once(ctx context.Context) (Written, error) { return l.run(ctx, 0) }
 
 // Count writes so many batches to each partition.
@@ -75,6 +49,56 @@ func (l Load) Count(ctx context.Context, batches int) (Written, error) {
 	return l.Once(ctx)
 }
 
+// retryPause is how long Each waits before it looks for leaders again.
+const retryPause = 10 * time.Millisecond
+
+// Each writes one batch to each partition that find names, and again to those where it failed, with leaders as find
+// names them then, until all have one or ctx ends.
+func (l Load) Each(ctx context.Context, find func(context.Context) ([]Part, error)) (time.Duration, error) {
+	start := time.Now()
+	type name struct {
+		topic     string
+		partition int32
+	}
+	var left map[name]bool // nil: all
+	for {
+		parts, err := find(ctx)
+		if err == nil {
+			l.Parts = nil
+			for _, p := range parts {
+				if left == nil || left[name{p.Topic, p.Partition}] {
+					l.Parts = append(l.Parts, p)
+				}
+			}
+			var done Written
+			if done, err = l.Once(ctx); err == nil {
+				return time.Since(start), nil
+			}
+			left = map[name]bool{}
+			for _, p := range done.Failed {
+				left[name{p.Topic, p.Partition}] = true
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("%d partitions have not been written to: %w (last: %w)", len(left), ctx.Err(), err)
+		case <-time.After(retryPause):
+		}
+	}
+}
+
+func (l Load) batch() ([]byte, error) {
+	value := make([]byte, l.RecordBytes)
+	for i := range value {
+		value[i] = byte(i * 7)
+	}
+	rs := make([]records.Record, l.Records)
+	for i := range rs {
+		rs[i] = records.Record{Value: value, Timestamp: time.Now().UnixMilli()}
+	}
+	return raw.Build("none", rs)
+}
+
 func (l Load) run(ctx context.Context, d time.Duration) (Written, error) {
 	batch, err := l.batch()
 	if err != nil {
@@ -84,14 +108,15 @@ func (l Load) run(ctx context.Context, d time.Duration) (Written, error) {
 	for _, p := range l.Parts {
 		byNode[p.Leader] = append(byNode[p.Leader], p)
 	}
-	var batches atomic.Int64
-	start := time.Now()
 	var wg sync.WaitGroup
-	errs := make(chan error, 1024)
+	var mu sync.Mutex // guards the two that follow
+	var out Written
+	var errs []error
+	start := time.Now()
 	for node, parts := range byNode {
-		conns := max(1, min(l.Conns, len(parts)/l.PerRequest+1))
-		if d > 0 {
-			conns = l.Conns
+		conns := l.Conns
+		if d == 0 {
+			conns = max(1, min(conns, len(parts)/l.PerRequest))
 		}
 		for c := range conns {
 			wg.Go(func() {
@@ -99,119 +124,18 @@ func (l Load) run(ctx context.Context, d time.Duration) (Written, error) {
 				if d > 0 {
 					w.until = start.Add(d)
 				}
-				n, err := w.run(ctx, l.Addrs[node])
-				batches.Add(n)
-				if err != nil {
-					errs <- fmt.Errorf("node %d: %w", node, err)
+				w.run(ctx, node)
+				mu.Lock()
+				defer mu.Unlock()
+				out.Batches += w.acked
+				out.Failed = append(out.Failed, w.failed...)
+				if w.err != nil {
+					errs = append(errs, fmt.Errorf("node %d: %w", node, w.err))
 				}
 			})
 		}
 	}
 	wg.Wait()
-	close(errs)
-	var all []error
-	for err := range errs {
-		all = append(all, err)
-	}
-	return Written{batches.Load(), batches.Load() * int64(len(batch)), time.Since(start)}, errors.Join(all...)
-}
-
-// writer is one connection of a Load.
-type writer struct {
-	l       Load
-	parts   []Part
-	at, end int
-	batch   []byte
-	until   time.Time // zero: to end
-}
-
-func (w *writer) next() *kmsg.ProduceRequest {
-	req := kmsg.NewPtrProduceRequest()
-	req.Version, req.Acks, req.TimeoutMillis = produceVersion, -1, 30_000
-	for range w.l.PerRequest {
-		if w.until.IsZero() && w.at >= w.end {
-			break
-		}
-		p := w.parts[w.at%len(w.parts)]
-		w.at++
-		if n := len(req.Topics); n == 0 || req.Topics[n-1].Topic != p.Topic {
-			t := kmsg.NewProduceRequestTopic()
-			t.Topic = p.Topic
-			req.Topics = append(req.Topics, t)
-		}
-		t := &req.Topics[len(req.Topics)-1]
-		rp := kmsg.NewProduceRequestTopicPartition()
-		rp.Partition, rp.Records = p.Partition, w.batch
-		t.Partitions = append(t.Partitions, rp)
-	}
-	if len(req.Topics) == 0 {
-		return nil
-	}
-	return req
-}
-
-func (w *writer) run(ctx context.Context, addr string) (int64, error) {
-	p, err := openPipe(ctx, addr)
-	if err != nil {
-		return 0, err
-	}
-	defer p.c.Close()
-	slots := make(chan struct{}, w.l.InFlight)
-	done := make(chan error, 1)
-	acked := int64(0)
-	sent := make(chan struct{}, 1<<20)
-	go func() {
-		var buf []byte
-		for range sent {
-			if buf, err = p.receive(buf); err != nil {
-				done <- err
-				return
-			}
-			n, err := acknowledged(buf)
-			acked += n
-			if err != nil {
-				done <- err
-				return
-			}
-			<-slots
-		}
-		done <- nil
-	}()
-	for w.until.IsZero() || time.Now().Before(w.until) {
-		req := w.next()
-		if req == nil {
-			break
-		}
-		select {
-		case slots <- struct{}{}:
-		case err := <-done:
-			return acked, err
-		}
-		if err := p.send(req); err != nil {
-			return acked, err
-		}
-		sent <- struct{}{}
-	}
-	close(sent)
-	err = <-done
-	return acked, err
-}
-
-// acknowledged counts the partitions that an answer says yes to.
-func acknowledged(frame []byte) (int64, error) {
-	resp := kmsg.NewPtrProduceResponse()
-	resp.Version = produceVersion
-	if err := resp.ReadFrom(frame[5:]); err != nil { // correlation id, and no tags
-		return 0, err
-	}
-	n := int64(0)
-	for _, t := range resp.Topics {
-		for _, p := range t.Partitions {
-			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-				return n, fmt.Errorf("%s-%d: %w", t.Topic, p.Partition, err)
-			}
-			n++
-		}
-	}
-	return n, nil
+	out.Took, out.Bytes = time.Since(start), out.Batches*int64(len(batch))
+	return out, errors.Join(errs...)
 }
