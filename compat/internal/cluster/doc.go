@@ -7,5 +7,6 @@
 // Read edge.go for the names, plan.go for which address is whose, cluster.go for what a scenario can do, health.go
 // for what a node tells of itself, proxies.go for toxiproxy. How brokers and toxiproxy come to run is a runtime:
 // process.go (local processes, no root, no engine) and docker.go (testcontainers). What runs is a target:
-// target.go and lockstep.go. Both runtimes wire the same plan.
+// target.go and lockstep.go; kafka.go (how Apache Kafka is started), kafka_links.go (links of each pair of its brokers) and
+// kafka_ask.go (what it is asked). Both runtimes wire the same plan.
 package cluster

@@ -4,5 +4,5 @@
 //
 // conn.go is the connection; batch.go looks at record batches with this package's own eyes (header, CRC-32C) and
 // builds some; fetch.go asks one replica once and sees the whole answer, or reads a range; produce.go writes; admin.go
-// creates topics, finds leaders and lists offsets; ping.go is the smallest exchange that shows whether a link carries.
+// creates topics, finds leaders and lists offsets; move.go moves leaders of targets that do that by request; ping.go is the smallest exchange that shows whether a link carries.
 package raw
