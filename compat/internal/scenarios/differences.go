@@ -7,9 +7,11 @@ import "lockstep/compat/internal/scenario"
 // The README has the same as a table for readers.
 func Differences() scenario.Differences {
 	out := scenario.Differences{
-		{Target: "kafka", Scenario: "1.3", Seen: `^node \d, version (11|12|17): error <nil>, 100 records, leader -1`,
+		{Target: "kafka", Scenario: "1.3", Seen: `^node \d, version (11|12|17): error <nil>, \d+ records, leader -1`,
 			What: "a follower serves whoever asks it from Fetch version 11 on, also when leaders send nobody there",
 			Why:  "KIP-392: the replica selector is about where a leader sends consumers, not about what followers answer"},
+		{Target: "kafka", Scenario: "5.4", Client: "confluent-.*|java.*|kcat",
+			Seen: `^the reader does not go on after node 2 isolated by black holes: `, What: whatStays, Why: whyStays},
 		{Target: "kafka", Scenario: "5.16", Seen: `^offset above the high watermark of a follower: .*: error OFFSET_OUT_OF_RANGE`,
 			What: "a follower asked for an offset above the end of its log answers OFFSET_OUT_OF_RANGE at once, and does not wait",
 			Why:  "KIP-392: a follower cannot tell an offset that it lacks from one that is not there; consumers then ask the leader"},
@@ -41,6 +43,9 @@ const (
 
 	whatBehind = "a replica that is behind answers OFFSET_OUT_OF_RANGE to a session that another replica has given more"
 	whyBehind  = "KIP-392: the same as above; consumers ask the leader whether their offset is there"
+
+	whatStays = "readers stay with a follower that is cut off from its leader, and get nothing, until their next metadata refresh (5 minutes)"
+	whyStays  = "KIP-392: a follower does not tell readers that it hears nobody, it answers that there is nothing new; franz-go, which looks again sooner, is told of another replica"
 
 	whatStranded = "kafka-python 3 reads nothing until its next metadata refresh (5 minutes) once its follower died and came back"
 	whyStranded  = "metadata leaves dead brokers out; the leader sends the consumer to one that its metadata lacks, and kafka-python 3.0 asks the leader again instead of asking for newer metadata"
