@@ -45,7 +45,7 @@ const (
 	whyBehind  = "KIP-392: the same as above; consumers ask the leader whether their offset is there"
 
 	whatStays = "readers stay with a follower that is cut off from its leader, and get nothing, until their next metadata refresh (5 minutes)"
-	whyStays  = "KIP-392: a follower does not tell readers that it hears nobody, it answers that there is nothing new; franz-go, which looks again sooner, is told of another replica"
+	whyStays  = "KIP-392: a follower does not tell readers that it hears nobody, it answers that there is nothing new; franz-go is set to ask the leader again every few seconds, and is told of another replica"
 
 	whatStranded = "kafka-python 3 reads nothing until its next metadata refresh (5 minutes) once its follower died and came back"
 	whyStranded  = "metadata leaves dead brokers out; the leader sends the consumer to one that its metadata lacks, and kafka-python 3.0 asks the leader again instead of asking for newer metadata"
