@@ -12,6 +12,8 @@ func Differences() scenario.Differences {
 			Why:  "KIP-392: the replica selector is about where a leader sends consumers, not about what followers answer"},
 		{Target: "kafka", Scenario: "5.4", Client: "confluent-.*|java.*|kcat",
 			Seen: `^the reader does not go on after node 2 isolated by black holes: `, What: whatStays, Why: whyStays},
+		{Target: "kafka", Scenario: "5.13", Rare: true,
+			Seen: `^no progress of the writer with the old leader cut off: `, What: whatKept, Why: whyKept},
 		{Target: "kafka", Scenario: "5.16", Seen: `^offset above the high watermark of a follower: .*: error OFFSET_OUT_OF_RANGE`,
 			What: "a follower asked for an offset above the end of its log answers OFFSET_OUT_OF_RANGE at once, and does not wait",
 			Why:  "KIP-392: a follower cannot tell an offset that it lacks from one that is not there; consumers then ask the leader"},
@@ -46,6 +48,9 @@ const (
 
 	whatStays = "readers stay with a follower that is cut off from its leader, and get nothing, until their next metadata refresh (5 minutes)"
 	whyStays  = "KIP-392: a follower does not tell readers that it hears nobody, it answers that there is nothing new; franz-go is set to ask the leader again every few seconds, and is told of another replica"
+
+	whatKept = "a leader that is cut off from its peers keeps writers waiting until their requests time out, some for more than a minute"
+	whyKept  = "KRaft: a broker does not step down when it hears no controller; it takes records that it cannot commit, and names itself to whoever asks it for metadata"
 
 	whatStranded = "kafka-python 3 reads nothing until its next metadata refresh (5 minutes) once its follower died and came back"
 	whyStranded  = "metadata leaves dead brokers out; the leader sends the consumer to one that its metadata lacks, and kafka-python 3.0 asks the leader again instead of asking for newer metadata"
