@@ -19,6 +19,7 @@ func main() {
 	flag.StringVar(&r.binary, "binary", "bin/lockstep-mutants", "broker built with the tag mutants")
 	flag.StringVar(&r.suite, "suite", ".build/compat.test", "test binary of ./compat")
 	flag.StringVar(&r.dir, "dir", "compat", "the package's directory, where it runs")
+	flag.BoolVar(&r.planned, "planned", false, "look for each bug only where plan.go says")
 	flag.DurationVar(&r.limit, "limit", 6*time.Minute, "longest time for one bug")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -68,11 +69,14 @@ func run(ctx context.Context, r *runner, only string) error {
 		return fmt.Errorf("MUTANT=%s matches none of the %d bugs", only, len(all))
 	}
 	control := r.control(ctx, verdicts)
+	if err := write(filepath.Join(r.dir, "out", "mutants.json"), append(verdicts, control)); err != nil {
+		return err
+	}
 	return conclude(verdicts, control)
 }
 
 // conclude tells the sum of it; nil if all is as it should be.
-func conclude(verdicts []verdict, control error) error {
+func conclude(verdicts []verdict, control verdict) error {
 	missed := 0
 	for _, v := range verdicts {
 		if !v.Caught {
@@ -81,8 +85,8 @@ func conclude(verdicts []verdict, control error) error {
 	}
 	fmt.Printf("%d of %d planted bugs were caught\n", len(verdicts)-missed, len(verdicts))
 	switch {
-	case control != nil:
-		return fmt.Errorf("without a bug the same cells do not pass, so that their catches mean nothing: %w", control)
+	case control.Caught:
+		return fmt.Errorf("without a bug the same cells do not pass, so that their catches mean nothing: %s", control.Reason)
 	case missed > 0:
 		return fmt.Errorf("%d bugs were not caught: holes in the suite", missed)
 	}

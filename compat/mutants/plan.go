@@ -33,13 +33,17 @@ var plan = map[string]expectation{
 	"stale-preferred":        {cells{`5\.10`, "franz-go"}, shows(`does not go on`)},
 	"prefers-itself":         {cells{`1\.5`, "franz-go"}, shows(`preferred`)},
 	"serves-when-off":        {cells{`1\.3`, "franz-go"}, shows(`NOT_LEADER|leader-only|switched off`)},
-	"sleeps-through-commits": {cells{`1\.4`, "franz-go"}, shows(`after it|waits for the commit`)},
+	"sleeps-through-commits": {cells{`5\.16`, "franz-go"}, shows(`answered when its own high watermark moves`)},
 	"slow-commits":           {cells{`5\.5`, "franz-go"}, shows(`told late`)},
 	"unverified-leader":      {cells{`5\.11`, "franz-go"}, shows(`oracle 6,`)},
 	"stale-linearizable":     {cells{`5\.11`, "franz-go"}, shows(`oracle 6,`)},
 	"offsets-forgotten":      {cells{`8\.1`, "franz-go"}, shows(`committed offset`)},
 	"commit-plus-one":        {cells{`8\.1`, "franz-go"}, shows(`committed offset|oracle 8,`)},
 	"out-of-order":           {cells{`5\.16`, "franz-go"}, shows(`order|correlation`)},
+	"hw-steps-back":          {cells{`2\.1`, "franz-go"}, shows(`oracle 5, fell|oracle 4, above-high-watermark`)},
+	"latest-uncommitted":     {cells{`1\.4`, "franz-go"}, shows(`the leader says that the log ends`)},
+	"time-off-by-one":        {cells{`5\.16`, "franz-go"}, shows(`a time's offset`)},
+	"epochs-never-end":       {cells{`5\.16`, "franz-go"}, shows(`newest epoch ends`)},
 }
 
 // checkPlan makes sure that plan and the broker's list have the same bugs.

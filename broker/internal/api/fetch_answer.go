@@ -165,6 +165,9 @@ func (f *fetching) empty(p *fetched) {
 	p.resp.Partition = p.want.name.partition
 	p.resp.RecordBatches = []byte{}
 	p.resp.HighWatermark = p.log.HighWatermark()
+	if mutant.Is(mutant.HWStepsBack) && !p.leading {
+		p.resp.HighWatermark = mutant.Earlier(p.resp.HighWatermark)
+	}
 	p.resp.LastStableOffset = p.resp.HighWatermark
 	p.resp.LogStartOffset = p.log.LogStart()
 	const readCommitted = 1

@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"lockstep/broker/internal/mutant"
 	"lockstep/broker/internal/shard"
 )
 
@@ -46,5 +47,8 @@ func (a *API) epochEnd(req *Request, topic string, p kmsg.OffsetForLeaderEpochRe
 		return -1, -1, notAvailable(req)
 	}
 	epoch, end = where.log().EpochEnd(p.LeaderEpoch)
+	if mutant.Is(mutant.EpochsNeverEnd) {
+		epoch, end = p.LeaderEpoch, where.log().HighWatermark()
+	}
 	return epoch, end, nil
 }

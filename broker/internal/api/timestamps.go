@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 
+	"lockstep/broker/internal/mutant"
 	"lockstep/broker/internal/recordbatch"
 )
 
@@ -34,6 +35,9 @@ var errStopped = errors.New("stopped")
 // firstSince returns the first record of b at or above offset from that is not
 // older than ts; ok is false when there is none.
 func firstSince(b recordbatch.Batch, ts, from int64) (found stamped, ok bool, err error) {
+	if mutant.Is(mutant.TimeOffByOne) {
+		ts++
+	}
 	err = walkRecords(b, func(r stamped) error {
 		if r.timestamp >= ts && r.offset >= from {
 			found, ok = r, true

@@ -39,6 +39,16 @@ func Restamp(batches []byte) []byte {
 	return bad
 }
 
+var answers atomic.Uint32
+
+// Earlier returns every third time one less than a high watermark above 0.
+func Earlier(highWatermark int64) int64 {
+	if answers.Add(1)%3 != 0 || highWatermark == 0 {
+		return highWatermark
+	}
+	return highWatermark - 1
+}
+
 // Overtaking returns what comes next in a queue when something is there already, to be dealt with first.
 func Overtaking[T any](queue <-chan T) (next T, ok bool) {
 	select {

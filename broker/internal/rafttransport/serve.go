@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net"
 
 	"github.com/hashicorp/raft"
@@ -110,8 +109,8 @@ func (s *server) raftRequest(h header, body []byte) error {
 	case typeHeartbeat, typeCommit, typeAppend:
 		in.append, err = decodeAppend(body)
 		in.rpc.Command = in.append
-		if mutant.Is(mutant.ServeUncommitted) && err == nil {
-			in.append.LeaderCommitIndex = math.MaxUint64 // Raft stops at the last entry it has
+		if mutant.Is(mutant.ServeUncommitted) && err == nil && len(in.append.Entries) > 0 {
+			in.append.LeaderCommitIndex = in.append.PrevLogEntry + uint64(len(in.append.Entries))
 		}
 		if err == nil && (h.typ == typeHeartbeat) != isHeartbeat(in.append) && h.typ != typeAppend {
 			err = fmt.Errorf("%w: AppendEntries under type %d", errMalformed, h.typ)

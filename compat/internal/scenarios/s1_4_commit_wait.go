@@ -10,15 +10,18 @@ import (
 	"lockstep/compat/internal/faults"
 	"lockstep/compat/internal/history"
 	"lockstep/compat/internal/raw"
+	"lockstep/compat/internal/records"
 	"lockstep/compat/internal/scenario"
 )
 
 // 1.4: nothing can commit: one follower gets what the leader sends, and no answer comes back, the other is cut off. A record
-// is sent, and lies in the logs of leader and follower. Followers are asked for it with a wait of 500 ms, and again with a
-// wait longer than the cut.
+// is sent, by a raw writer that has its producer id already (to give one, something would have to be committed), and lies in
+// the logs of leader and follower. Followers are asked for it with a wait of 500 ms, and again with a wait longer than the
+// cut; the leader is asked all the time for it and for the latest offset.
 //
-// Must be seen: empty answers after about 500 ms with high watermark 0; no acknowledgement, and no reader is given the
-// record; when the links are back and it commits, the question that waits is answered at once, by the follower itself.
+// Must be seen: empty answers after about 500 ms with high watermark 0; no acknowledgement; no reader is given the record,
+// and the leader does not count it; when the links are back and it commits, the question that waits is answered at once, by
+// the follower itself.
 func commitWait() *scenario.Scenario {
 	return &scenario.Scenario{ID: "1.4", Title: "a fetch waits for the commit", Limit: 5 * time.Minute, Faults: true, RunAll: runCommitWait}
 }
@@ -49,31 +52,29 @@ func runCommitWait(ctx context.Context, cells []*scenario.Cell) error {
 	if err := p.stillFollows(ctx); err != nil {
 		return err
 	}
-	sent := make(map[*guest]chan error)
-	parked := make(map[*guest]chan error)
+	inCut, healing := context.WithCancel(ctx)
+	defer healing()
+	write, sent, parked, withheld := map[*guest]func() error{}, map[*guest]chan error{}, map[*guest]chan error{}, map[*guest]chan error{}
 	for _, g := range all {
-		sent[g], parked[g] = make(chan error, 1), make(chan error, 1)
-		go func() { parked[g] <- released(ctx, g, p.follower) }()
+		if write[g], err = onlyRecord(ctx, g); err != nil {
+			return err
+		}
+		parked[g] = begin(func() error { return released(ctx, g, p.follower) })
+		withheld[g] = begin(func() error { return withholds(inCut, g) })
 	}
 	cut := faults.Unacknowledged(cl, p.leader, p.follower).Then(func() {
 		for _, g := range all {
-			go func() { sent[g] <- g.load.Send(ctx, 1) }()
+			sent[g] = begin(write[g])
 		}
 	})
 	if err := p.fault(ctx, cut.Inject); err != nil {
 		return err
 	}
 	everyone(all, func(g *guest) error { return waits(ctx, g) })
+	healing()
 	for _, g := range all {
-		if x := g.c.H.Tally(reader); x.Read > 0 {
-			g.c.Fail(errors.New("a reader was given a record that cannot be committed"))
-		}
-		if x := g.c.H.Tally("writer"); x.Acked > 0 {
-			g.c.Fail(errors.New("a record was acknowledged that cannot be committed"))
-		}
-		if !g.c.Failed() {
-			g.c.Fail(stored(ctx, g, p.follower))
-		}
+		g.c.Fail(<-withheld[g])
+		nothingTold(ctx, g, p.follower)
 	}
 	if err := p.fault(ctx, cut.Heal); err != nil {
 		return err
@@ -91,6 +92,88 @@ func runCommitWait(ctx context.Context, cells []*scenario.Cell) error {
 		return g.leave(ctx, 1)
 	})
 	return cl.Reconfigure(ctx, nil)
+}
+
+// nothingTold judges what everybody was told while the record could not be committed.
+func nothingTold(ctx context.Context, g *guest, follower int) {
+	if x := g.c.H.Tally(reader); x.Read > 0 {
+		g.c.Fail(errors.New("a reader was given a record that cannot be committed"))
+	}
+	if x := g.c.H.Tally(onlyWriter); x.Acked > 0 {
+		g.c.Fail(errors.New("a record was acknowledged that cannot be committed"))
+	}
+	if !g.c.Failed() {
+		g.c.Fail(stored(ctx, g, follower))
+	}
+}
+
+// begin does something meanwhile; the channel gets what came of it.
+func begin(do func() error) chan error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	return done
+}
+
+// onlyWriter writes the record that cannot be committed.
+const onlyWriter = "raw-writer"
+
+// onlyRecord gets a producer id, and returns what sends a record under it until it is acknowledged.
+func onlyRecord(ctx context.Context, g *guest) (func() error, error) {
+	by, err := askAny(ctx, g.c, g.topic.Leader, func(ctx context.Context, c *raw.Conn) (raw.Producer, error) { return c.InitProducer(ctx) })
+	if err != nil {
+		return nil, fmt.Errorf("get a producer id: %w", err)
+	}
+	r := records.Record{Key: []byte("only"), Value: []byte("cannot be committed for a while"), Timestamp: time.Now().UnixMilli()}
+	batch, err := raw.BuildAs(by, "none", []records.Record{r})
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		e := history.Event{Kind: history.Sent, Handle: onlyWriter, Topic: g.topic.Name, Partition: g.topic.Partition, Record: records.ForHistory(r), Idempotent: true}
+		g.c.H.Append(e)
+		offset, err := untilStored(ctx, g.c, g.topic, batch)
+		e.Kind, e.Offset, e.Record = history.Acked, offset, nil
+		if err != nil {
+			e.Kind, e.Error = history.Failed, err.Error()
+		}
+		g.c.H.Append(e)
+		return err
+	}, nil
+}
+
+// withholds asks the leader for the record and for the latest offset until ctx ends: it may not tell of a record that it
+// cannot commit. It leads no longer soon after the cut, and refuses both; before that it must have been asked.
+func withholds(ctx context.Context, g *guest) error {
+	told := 0
+	for ctx.Err() == nil {
+		counts := g.c.H.Tally(onlyWriter).Sent > 0
+		latest, err := askAny(ctx, g.c, g.topic.Leader, func(ctx context.Context, c *raw.Conn) (*raw.Listed, error) {
+			a, got, err := g.c.Probe(ctx, "of-the-leader", g.topic.Leader, c, raw.Fetch{Topic: g.topic.Name, Partition: g.topic.Partition, MaxWait: raw.NoWait})
+			if err != nil {
+				return nil, err
+			}
+			if len(got) > 0 || a.HighWatermark > 0 {
+				return &raw.Listed{Offset: max(a.HighWatermark, int64(len(got)))}, nil
+			}
+			return c.ListOffsets(ctx, raw.ListOffsets{Topic: g.topic.Name, Partition: g.topic.Partition, Timestamp: raw.Latest})
+		})
+		if err == nil && latest.Error == nil {
+			if latest.Offset > 0 {
+				return fmt.Errorf("the leader says that the log ends at %d, though nothing can have been committed", latest.Offset)
+			}
+			if counts {
+				told++
+			}
+		}
+		if hold(ctx, 20*time.Millisecond) != nil {
+			break
+		}
+	}
+	if told == 0 {
+		return scenario.Unknownf("the leader was not asked for the latest offset between the record and its loss of leadership")
+	}
+	g.c.H.Logf("with the record in its log, the leader said %d times that it ends at 0", told)
+	return nil
 }
 
 // stored shows that the record is there to be shown: in the follower's log, above what is committed.
@@ -138,7 +221,7 @@ func released(ctx context.Context, g *guest, follower int) error {
 	if len(got) != 1 || a.HighWatermark != 1 || a.Error != nil {
 		return fmt.Errorf("the fetch that waits for the commit: %d records, high watermark %d, error %v after %v", len(got), a.HighWatermark, a.Error, a.Took)
 	}
-	if err := g.c.H.Until(ctx, "the acknowledgement", "writer", func(x history.Tally) bool { return x.Acked == 1 }); err != nil {
+	if err := g.c.H.Until(ctx, "the acknowledgement", onlyWriter, func(x history.Tally) bool { return x.Acked == 1 }); err != nil {
 		return err
 	}
 	for _, e := range g.c.H.Events() {

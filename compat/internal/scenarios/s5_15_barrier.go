@@ -78,7 +78,7 @@ func writeTwice(m *member) error {
 		sent := e
 		sent.Kind, sent.Record, sent.Idempotent = history.Sent, records.ForHistory(r), true
 		m.c.H.Append(sent)
-		offset, err := untilStored(m, batch)
+		offset, err := untilStored(m.ctx, m.c, m.topic, batch)
 		if err != nil {
 			e.Kind, e.Error = history.Failed, err.Error()
 			m.c.H.Append(e)
@@ -87,7 +87,7 @@ func writeTwice(m *member) error {
 		e.Kind, e.Offset = history.Acked, offset
 		m.c.H.Append(e)
 		if n%3 == 0 {
-			again, err := untilStored(m, batch)
+			again, err := untilStored(m.ctx, m.c, m.topic, batch)
 			if err == nil && again != offset {
 				return fmt.Errorf("%s: record %d was acknowledged at offset %d, and sent again at %d", handle, n, offset, again)
 			}
@@ -99,15 +99,15 @@ func writeTwice(m *member) error {
 	return nil
 }
 
-// untilStored sends a batch to whoever leads until it is acknowledged, also when the member's writers have ended by then: its
-// fate has to be known.
-func untilStored(m *member, batch []byte) (int64, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), resumeWithin)
+// untilStored sends an idempotent producer's batch to whoever leads until it is acknowledged, also when ctx is cancelled
+// meanwhile, as it is when a member's writers have ended: its fate has to be known.
+func untilStored(ctx context.Context, c *scenario.Cell, t scenario.Topic, batch []byte) (int64, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resumeWithin)
 	defer cancel()
-	node := m.topic.Leader
+	node := t.Leader
 	for {
-		got, err := askAny(ctx, m.c, node, func(ctx context.Context, c *raw.Conn) (*raw.Produced, error) {
-			return c.Produce(ctx, raw.Produce{Topic: m.topic.Name, Partition: m.topic.Partition, Acks: -1, Timeout: time.Second, Batches: batch})
+		got, err := askAny(ctx, c, node, func(ctx context.Context, c *raw.Conn) (*raw.Produced, error) {
+			return c.Produce(ctx, raw.Produce{Topic: t.Name, Partition: t.Partition, Acks: -1, Timeout: time.Second, Batches: batch})
 		})
 		switch {
 		case err == nil && got.Error == nil:

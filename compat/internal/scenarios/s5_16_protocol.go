@@ -81,6 +81,8 @@ func (x *traps) all() []trap {
 		{"a question held by a follower is answered when its own high watermark moves", x.wokenByFollower},
 		{"many ListOffsets to a follower are each refused, and the connection lives", x.manyListOffsets},
 		{"responses on one connection come in the order of the requests", x.inOrder},
+		{"a time's offset is that of the first record that is not older, in every codec; there is none after the newest", x.byTime},
+		{"the newest epoch ends at the high watermark; of one before the first record nothing is there", x.epochEnds},
 		{"no records are empty records, and not null, in every version", x.emptyRecords},
 		// The last one: it may have to move the leader.
 		{"an older leader epoch is fenced and the leader named; a newer one is unknown", x.epochs},

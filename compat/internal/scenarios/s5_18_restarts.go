@@ -30,8 +30,11 @@ func allKilled() *scenario.Scenario {
 				return err
 			}
 			everyone(all, func(g *guest) error {
-				if end, err := g.c.End(ctx, g.topic); err != nil || end < n {
-					return fmt.Errorf("%d records were acknowledged before all nodes were killed; now the log ends at %d: lost (%w)", n, end, err)
+				switch end, err := g.c.End(ctx, g.topic); {
+				case err != nil:
+					return fmt.Errorf("where the log ends after all nodes were killed: %w", err)
+				case end < n:
+					return fmt.Errorf("%d records were acknowledged before all nodes were killed; now the log ends at %d: the others are lost", n, end)
 				}
 				return asMuchAgain(ctx, g, n)
 			})
