@@ -10,7 +10,6 @@ import (
 	"lockstep/compat/internal/faults"
 	"lockstep/compat/internal/history"
 	"lockstep/compat/internal/raw"
-	"lockstep/compat/internal/records"
 	"lockstep/compat/internal/scenario"
 )
 
@@ -54,9 +53,10 @@ func runCommitWait(ctx context.Context, cells []*scenario.Cell) error {
 	}
 	inCut, healing := context.WithCancel(ctx)
 	defer healing()
-	write, sent, parked, withheld := map[*guest]func() error{}, map[*guest]chan error{}, map[*guest]chan error{}, map[*guest]chan error{}
+	sent, parked, withheld := map[*guest]chan error{}, map[*guest]chan error{}, map[*guest]chan error{}
+	writers := map[*guest]*rawWriter{}
 	for _, g := range all {
-		if write[g], err = onlyRecord(ctx, g); err != nil {
+		if writers[g], err = openRawWriter(ctx, g.c, g.topic, onlyWriter); err != nil {
 			return err
 		}
 		parked[g] = begin(func() error { return released(ctx, g, p.follower) })
@@ -64,7 +64,10 @@ func runCommitWait(ctx context.Context, cells []*scenario.Cell) error {
 	}
 	cut := faults.Unacknowledged(cl, p.leader, p.follower).Then(func() {
 		for _, g := range all {
-			sent[g] = begin(write[g])
+			sent[g] = begin(func() error {
+				_, err := writers[g].write(ctx, leaderFirst(g.topic)...)
+				return err
+			})
 		}
 	})
 	if err := p.fault(ctx, cut.Inject); err != nil {
@@ -116,30 +119,6 @@ func begin(do func() error) chan error {
 
 // onlyWriter writes the record that cannot be committed.
 const onlyWriter = "raw-writer"
-
-// onlyRecord gets a producer id, and returns what sends a record under it until it is acknowledged.
-func onlyRecord(ctx context.Context, g *guest) (func() error, error) {
-	by, err := askAny(ctx, g.c, g.topic.Leader, func(ctx context.Context, c *raw.Conn) (raw.Producer, error) { return c.InitProducer(ctx) })
-	if err != nil {
-		return nil, fmt.Errorf("get a producer id: %w", err)
-	}
-	r := records.Record{Key: []byte("only"), Value: []byte("cannot be committed for a while"), Timestamp: time.Now().UnixMilli()}
-	batch, err := raw.BuildAs(by, "none", []records.Record{r})
-	if err != nil {
-		return nil, err
-	}
-	return func() error {
-		e := history.Event{Kind: history.Sent, Handle: onlyWriter, Topic: g.topic.Name, Partition: g.topic.Partition, Record: records.ForHistory(r), Idempotent: true}
-		g.c.H.Append(e)
-		offset, err := untilStored(ctx, g.c, g.topic, batch)
-		e.Kind, e.Offset, e.Record = history.Acked, offset, nil
-		if err != nil {
-			e.Kind, e.Error = history.Failed, err.Error()
-		}
-		g.c.H.Append(e)
-		return err
-	}, nil
-}
 
 // withholds asks the leader for the record and for the latest offset until ctx ends: it may not tell of a record that it
 // cannot commit. It leads no longer soon after the cut, and refuses both; before that it must have been asked.

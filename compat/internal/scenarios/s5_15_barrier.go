@@ -2,19 +2,13 @@ package scenarios
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"lockstep/compat/internal/cluster"
 	"lockstep/compat/internal/faults"
-	"lockstep/compat/internal/history"
 	"lockstep/compat/internal/raw"
-	"lockstep/compat/internal/records"
 	"lockstep/compat/internal/scenario"
-
-	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // 5.15: the leader dies, is back, and dies again. Beside the clients, an idempotent raw writer sends every batch until it is
@@ -61,35 +55,19 @@ func askAny[T any](ctx context.Context, c *scenario.Cell, node int, ask func(con
 // writeTwice writes one record after the other, each until it is acknowledged and every third one once more, until the
 // member's writers have ended.
 func writeTwice(m *member) error {
-	const handle = "writes-twice"
-	var by raw.Producer
-	err := errors.New("not yet")
-	for node := 0; err != nil && m.ctx.Err() == nil; node++ {
-		by, err = askAny(m.ctx, m.c, 1+node%cluster.Size, func(ctx context.Context, c *raw.Conn) (raw.Producer, error) { return c.InitProducer(ctx) })
+	w, err := openRawWriter(m.ctx, m.c, m.topic, "writes-twice")
+	if err != nil {
+		return err
 	}
-	for n := int64(0); m.ctx.Err() == nil; n++ {
-		r := records.Record{Key: fmt.Appendf(nil, "%d", n), Value: fmt.Appendf(nil, "written twice %d", n), Timestamp: time.Now().UnixMilli()}
-		by.Sequence = int32(n)
-		batch, err := raw.BuildAs(by, "none", []records.Record{r})
+	for m.ctx.Err() == nil {
+		offset, err := w.write(m.ctx, leaderFirst(m.topic)...)
 		if err != nil {
 			return err
 		}
-		e := history.Event{Handle: handle, N: n, Topic: m.topic.Name, Partition: m.topic.Partition}
-		sent := e
-		sent.Kind, sent.Record, sent.Idempotent = history.Sent, records.ForHistory(r), true
-		m.c.H.Append(sent)
-		offset, err := untilStored(m.ctx, m.c, m.topic, batch)
-		if err != nil {
-			e.Kind, e.Error = history.Failed, err.Error()
-			m.c.H.Append(e)
-			return fmt.Errorf("%s: record %d: %w", handle, n, err)
-		}
-		e.Kind, e.Offset = history.Acked, offset
-		m.c.H.Append(e)
-		if n%3 == 0 {
-			again, err := untilStored(m.ctx, m.c, m.topic, batch)
+		if w.n%3 == 0 {
+			again, err := w.again(m.ctx, leaderFirst(m.topic)...)
 			if err == nil && again != offset {
-				return fmt.Errorf("%s: record %d was acknowledged at offset %d, and sent again at %d", handle, n, offset, again)
+				return fmt.Errorf("%s: record %d was acknowledged at offset %d, and sent again at %d", w.handle, w.n-1, offset, again)
 			}
 		}
 		if hold(m.ctx, 20*time.Millisecond) != nil {
@@ -97,29 +75,6 @@ func writeTwice(m *member) error {
 		}
 	}
 	return nil
-}
-
-// untilStored sends an idempotent producer's batch to whoever leads until it is acknowledged, also when ctx is cancelled
-// meanwhile, as it is when a member's writers have ended: its fate has to be known.
-func untilStored(ctx context.Context, c *scenario.Cell, t scenario.Topic, batch []byte) (int64, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resumeWithin)
-	defer cancel()
-	node := t.Leader
-	for {
-		got, err := askAny(ctx, c, node, func(ctx context.Context, c *raw.Conn) (*raw.Produced, error) {
-			return c.Produce(ctx, raw.Produce{Topic: t.Name, Partition: t.Partition, Acks: -1, Timeout: time.Second, Batches: batch})
-		})
-		switch {
-		case err == nil && got.Error == nil:
-			return got.BaseOffset, nil
-		case err == nil && !kerr.IsRetriable(got.Error):
-			return 0, got.Error
-		}
-		node = 1 + rand.IntN(cluster.Size)
-		if err := hold(ctx, 20*time.Millisecond); err != nil {
-			return 0, err
-		}
-	}
 }
 
 // latestNeverFalls asks one node after the other for the latest offset; only a leader tells.
