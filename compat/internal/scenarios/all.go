@@ -5,7 +5,7 @@ import "lockstep/compat/internal/scenario"
 // All are the scenarios in the order in which they run: the quiet ones first.
 func All() []*scenario.Scenario {
 	return []*scenario.Scenario{
-		followerCommitted(), followerUncommitted(), leaderOnly(), commitWait(), preferredReplica(),
+		followerCommitted(), followerUncommitted(), leaderOnly(), commitWait(), preferredReplica(), cutOffPreferred(),
 		threeNodes(), lagAndCatchUp(), leaderKilled(), tenConsumers(), minority(), linkDelay(),
 		kafkaPython(), javaTools(), confluent(),
 		linkRefused(), killEveryNode(), linkBlackHoled(), timeToResume(), followerDelay(),
