@@ -8,7 +8,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"lockstep/broker/internal/mutant"
 	"lockstep/broker/internal/recordbatch"
 	"lockstep/broker/internal/shard"
 )
@@ -89,9 +88,6 @@ func (a *API) listOffset(sure *confirmations, req *Request, topic string, p kmsg
 			return noOffset, notAvailable(req)
 		}
 		epoch, end := latest(log)
-		if mutant.Is(mutant.LatestUncommitted) {
-			end = max(end, where.shard.LogEnd(where.key))
-		}
 		return offsetAnswer{end, -1, epoch}, nil
 	case ts == earliestOffset, ts == earliestLocal && req.Version >= 8:
 		return earliest(log)

@@ -27,7 +27,6 @@ const (
 	CommitPlusOne     Bug = "commit-plus-one"
 	OutOfOrder        Bug = "out-of-order"
 	HWStepsBack       Bug = "hw-steps-back"
-	LatestUncommitted Bug = "latest-uncommitted"
 	TimeOffByOne      Bug = "time-off-by-one"
 	EpochsNeverEnd    Bug = "epochs-never-end"
 )

@@ -28,7 +28,6 @@ var described = []struct {
 	{OffsetsForgotten, "a new coordinator begins without the committed offsets: groups start over when it moves"},
 	{CommitPlusOne, "committed offsets are stored one too high: each restart of a consumer skips a record"},
 	{HWStepsBack, "a follower now and then names an earlier high watermark: readers see the log's end go back, and may wait below it"},
-	{LatestUncommitted, "the latest offset is the log's end, not what is committed: who begins there may wait for records that never were"},
 	{TimeOffByOne, "a time's offset is that of the first record after it, not at it: who begins at a record's time misses it"},
 	{EpochsNeverEnd, "every epoch is said to end at the high watermark: clients do not notice that records they hold were replaced"},
 	{OutOfOrder, "a later request on a connection is answered before an earlier one: clients mistake one answer for another"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lockstep/compat/internal/raw"
@@ -14,33 +15,55 @@ import (
 
 // The traps of 5.16 that are about waiting and about connections.
 
-func (x *traps) wokenByFollower(ctx context.Context) error {
-	const wait = 10 * time.Second
+// mostLate is how much later than the writer a waiting reader may hear of a record: what is needed is a thousandth of it,
+// and a node that looks now and then, instead of being woken, needs more.
+const mostLate = 100 * time.Millisecond
+
+// woken looks a few times, and judges by the median: a busy machine is slow at times.
+func (x *traps) woken(ctx context.Context) error {
+	for _, node := range []int{x.follower(), x.t.Leader} {
+		var late []time.Duration
+		for range 5 {
+			d, err := x.wakes(ctx, node)
+			if err != nil {
+				return fmt.Errorf("node %d: %w", node, err)
+			}
+			late = append(late, d)
+		}
+		slices.Sort(late)
+		if late[len(late)/2] > mostLate {
+			return fmt.Errorf("node %d answered %v after the record was acknowledged", node, late)
+		}
+		x.c.H.Logf("node %d answered %v after the record was acknowledged", node, late)
+	}
+	return nil
+}
+
+// wakes has a node hold a question, writes the record that answers it, and returns how long after its acknowledgement the
+// answer came.
+func (x *traps) wakes(ctx context.Context, node int) (time.Duration, error) {
+	const wait = 5 * time.Second
 	type answer struct {
 		a   *raw.Answer
 		err error
+		at  time.Time
 	}
 	got := make(chan answer, 1)
 	before := x.end
 	go func() {
-		a, err := x.ask(ctx, x.follower(), raw.Fetch{Offset: before, MinBytes: 1, MaxWait: wait})
-		got <- answer{a, err}
+		a, err := x.ask(ctx, node, raw.Fetch{Offset: before, MinBytes: 1, MaxWait: wait})
+		got <- answer{a, err, time.Now()}
 	}()
 	// Long enough for the question to be held. Were it not, the record would be there at once, which shows nothing wrong.
-	if err := hold(ctx, 200*time.Millisecond); err != nil {
-		return err
+	if err := hold(ctx, 100*time.Millisecond); err != nil {
+		return 0, err
 	}
 	if err := x.one(ctx); err != nil {
-		return err
+		return 0, err
 	}
+	acked := time.Now()
 	woken := <-got
-	if err := errors.Join(woken.err, expect(woken.a, nil, x.end, -1, true)); err != nil {
-		return err
-	}
-	if woken.a.Took > wait/4 {
-		return fmt.Errorf("the answer came after %v", woken.a.Took)
-	}
-	return nil
+	return woken.at.Sub(acked), errors.Join(woken.err, expect(woken.a, nil, x.end, -1, true))
 }
 
 func (x *traps) manyListOffsets(ctx context.Context) error {

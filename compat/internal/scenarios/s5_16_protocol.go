@@ -78,7 +78,7 @@ func (x *traps) all() []trap {
 		{"below Fetch v11 a follower refuses, and leaves the high watermark out", x.tooOldForFollowers},
 		{"a batch larger than the limit comes whole", x.largerThanLimit},
 		{"an offset in the middle of a batch: the batch that contains it comes first", x.middleOfBatch},
-		{"a question held by a follower is answered when its own high watermark moves", x.wokenByFollower},
+		{"a question that a follower or the leader has held is answered as soon as its own high watermark moves", x.woken},
 		{"many ListOffsets to a follower are each refused, and the connection lives", x.manyListOffsets},
 		{"responses on one connection come in the order of the requests", x.inOrder},
 		{"a time's offset is that of the first record that is not older, in every codec; there is none after the newest", x.byTime},

@@ -29,7 +29,7 @@ var paces = []struct {
 	perSecond int
 	lasts     time.Duration
 }{
-	{"idle", 20, 10 * time.Second},
+	{"idle", 8, 10 * time.Second},
 	{"load", 1000, 5 * time.Second},
 }
 
@@ -145,7 +145,7 @@ func delays(events []history.Event, writer string) (report.Delay, error) {
 			extra = append(extra, ms(f-l))
 		}
 	}
-	if len(extra) < 100 {
+	if len(extra) < 50 {
 		return report.Delay{}, scenario.Unknownf("only %d records were measured", len(extra))
 	}
 	return report.Delay{Records: int64(len(extra)), Leader: quantiles(leader), Follower: quantiles(follower), Extra: quantiles(extra)}, nil
