@@ -73,10 +73,10 @@ func complaintIn(reason string, shows *regexp.Regexp) string {
 
 func (v *verdict) line() string {
 	if v.Caught {
-		return fmt.Sprintf("  ✓  %-24s caught by %s (%.0f s)", v.Mutant, v.By, v.Seconds)
+		return fmt.Sprintf("  ✓  %-25s caught by %s (%.0f s)", v.Mutant, v.By, v.Seconds)
 	}
 	if v.Reason == "" {
-		return fmt.Sprintf("  ✗  %-24s NOT CAUGHT: every cell passed (%.0f s)", v.Mutant, v.Seconds)
+		return fmt.Sprintf("  ✗  %-25s NOT CAUGHT: every cell passed (%.0f s)", v.Mutant, v.Seconds)
 	}
-	return fmt.Sprintf("  ✗  %-24s NOT CAUGHT (%.0f s): %s", v.Mutant, v.Seconds, strings.ReplaceAll(v.Reason, "\n", "\n       "))
+	return fmt.Sprintf("  ✗  %-25s NOT CAUGHT (%.0f s): %s", v.Mutant, v.Seconds, strings.ReplaceAll(v.Reason, "\n", "\n       "))
 }

@@ -26,6 +26,7 @@ const (
 	OffsetsForgotten  Bug = "offsets-forgotten"
 	CommitPlusOne     Bug = "commit-plus-one"
 	OutOfOrder        Bug = "out-of-order"
+	RebuiltForgets    Bug = "rebuilt-forgets-producers"
 	HWStepsBack       Bug = "hw-steps-back"
 	TimeOffByOne      Bug = "time-off-by-one"
 	EpochsNeverEnd    Bug = "epochs-never-end"

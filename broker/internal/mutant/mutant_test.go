@@ -152,6 +152,15 @@ func TestHarm(t *testing.T) {
 	if flipped != 2 {
 		t.Errorf("flipped %d of 6 answers, not every third", flipped)
 	}
+	lowered := 0
+	for range 6 {
+		if Earlier(5) == 4 {
+			lowered++
+		}
+	}
+	if lowered != 2 || Earlier(0)+Earlier(0)+Earlier(0) != 0 {
+		t.Errorf("lowered %d of 6 high watermarks, not every third, or one below 0", lowered)
+	}
 	bad := Restamp(append(batch(), batch()...))
 	if bytes.Equal(bad[:len(good)], good) || !right(bad[:len(good)]) || !bytes.Equal(bad[len(good):], good) {
 		t.Error("Restamp does not change the first batch's time with a CRC that fits, and nothing else")

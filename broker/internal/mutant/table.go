@@ -27,6 +27,7 @@ var described = []struct {
 	{StaleLinearizable, "linearizable reads do not ask the leader: a session does not see its own writes on a follower"},
 	{OffsetsForgotten, "a new coordinator begins without the committed offsets: groups start over when it moves"},
 	{CommitPlusOne, "committed offsets are stored one too high: each restart of a consumer skips a record"},
+	{RebuiltForgets, "a snapshot is restored without the producers in it: a replica that was rebuilt stores retried batches twice once it leads"},
 	{HWStepsBack, "a follower now and then names an earlier high watermark: readers see the log's end go back, and may wait below it"},
 	{TimeOffByOne, "a time's offset is that of the first record after it, not at it: who begins at a record's time misses it"},
 	{EpochsNeverEnd, "every epoch is said to end at the high watermark: clients do not notice that records they hold were replaced"},

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kbin"
+
+	"lockstep/broker/internal/mutant"
 )
 
 // stateFormat is the version of what Snapshot writes.
@@ -99,6 +101,9 @@ func (p *Partition) reset(st partitionState) {
 	p.restoring.Store(true) // until Reindex is through
 	p.sealed, p.runs, p.end, p.restored = nil, nil, st.hw, st.first
 	p.epochs, p.producers = st.epochs, st.producers
+	if mutant.Is(mutant.RebuiltForgets) {
+		p.producers = Producers{}
+	}
 	p.logStart.Store(st.logStart)
 	p.hw.Store(st.hw)
 }

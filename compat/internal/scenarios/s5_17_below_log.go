@@ -19,7 +19,8 @@ import (
 // beginning: it has to be sent state and segments.
 //
 // Must be seen: the leader's Raft log begins above its first entry before the loss; the node comes back with all that is
-// left, byte for byte, serves it to a client, and what comes after.
+// left, byte for byte, serves it to a client, and what comes after; as a leader it knows the producers that wrote before it
+// was rebuilt, so that a batch that is sent again is not stored again.
 func belowTheLog() *scenario.Scenario {
 	return &scenario.Scenario{ID: "5.17", Title: "a node whose data the Raft logs no longer hold is rebuilt", Limit: 5 * time.Minute, Faults: true,
 		With: func(k clients.Kind) bool { return k.Name == clients.Default().Name }, Run: rebuildFromSegments}
@@ -32,18 +33,8 @@ func rebuildFromSegments(ctx context.Context, c *scenario.Cell) error {
 	if f := c.Cluster.Features(); !f.Wipe || !f.Reconfigure {
 		return scenario.Skipf("needs a node's disk taken away and settings changed")
 	}
-	if err := forgetEarlierCells(ctx, c); err != nil {
+	if err := smallFiles(ctx, c); err != nil {
 		return err
-	}
-	if err := c.Cluster.Reconfigure(ctx, smallAndSwift); err != nil {
-		return err
-	}
-	// Files that are there keep their size: every node gets its data anew from the others, in small ones.
-	for _, n := range cluster.Nodes() {
-		anew := faults.Wiped(c.Cluster, n)
-		if err := errors.Join(anew.Inject(ctx, c.H), anew.Heal(ctx, c.H)); err != nil {
-			return err
-		}
 	}
 	t, err := c.Topic(ctx, 6, func(leader int) bool { return leader == partyLeader })
 	if err != nil {
@@ -63,6 +54,14 @@ func rebuildFromSegments(ctx context.Context, c *scenario.Cell) error {
 		}
 	}
 	start, err := dropHalf(ctx, c, t)
+	if err != nil {
+		return err
+	}
+	before, err := openRawWriter(ctx, c, t, "before-the-loss")
+	if err != nil {
+		return err
+	}
+	written, err := before.write(ctx, leaderFirst(t)...)
 	if err != nil {
 		return err
 	}
@@ -96,8 +95,44 @@ func rebuildFromSegments(ctx context.Context, c *scenario.Cell) error {
 	if err := client.Close(ctx); err != nil {
 		return err
 	}
-	_, err = c.CompareReplicas(ctx, t, start, end)
-	return c.UnlessMoved(ctx, t, err)
+	if _, err := c.CompareReplicas(ctx, t, start, end); err != nil {
+		return c.UnlessMoved(ctx, t, err)
+	}
+	return knowsProducers(ctx, c, before, written)
+}
+
+// knowsProducers makes the rebuilt node the leader, and sends it once more what was acknowledged before it was rebuilt.
+func knowsProducers(ctx context.Context, c *scenario.Cell, w *rawWriter, offset int64) error {
+	moved := faults.Transferred(c.Cluster, w.t.Name, w.t.Partition, partyFollower)
+	if err := errors.Join(moved.Inject(ctx, c.H), moved.Heal(ctx, c.H)); err != nil {
+		return err
+	}
+	again, err := w.again(ctx, partyFollower)
+	if err != nil {
+		return fmt.Errorf("send again what was written before the node was rebuilt: %w", err)
+	}
+	if again != offset {
+		return fmt.Errorf("a batch that was acknowledged at offset %d was sent again to the rebuilt node, which stored it twice: at offset %d", offset, again)
+	}
+	c.H.Logf("the rebuilt node knows that it has the batch at offset %d", offset)
+	return nil
+}
+
+// smallFiles gives every node its data anew, from the others, in small segments: files that are there keep their size.
+func smallFiles(ctx context.Context, c *scenario.Cell) error {
+	if err := forgetEarlierCells(ctx, c); err != nil {
+		return err
+	}
+	if err := c.Cluster.Reconfigure(ctx, smallAndSwift); err != nil {
+		return err
+	}
+	for _, n := range cluster.Nodes() {
+		anew := faults.Wiped(c.Cluster, n)
+		if err := errors.Join(anew.Inject(ctx, c.H), anew.Heal(ctx, c.H)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // forgetEarlierCells deletes the topics of cells that have ended: their records would keep the shard's oldest segments.
