@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -48,6 +47,7 @@ func run(ctx context.Context, r *runner, only string) error {
 	if err := checkPlan(all); err != nil {
 		return err
 	}
+	ledger := filepath.Join(r.dir, "out", "mutants.json")
 	var verdicts []verdict
 	for _, b := range all {
 		if !pattern.MatchString(b.name) {
@@ -61,7 +61,7 @@ func run(ctx context.Context, r *runner, only string) error {
 		fmt.Println(v.line())
 		verdicts = append(verdicts, v)
 		// After each, so that what was found out is there when the rest is not.
-		if err := write(filepath.Join(r.dir, "out", "mutants.json"), verdicts); err != nil {
+		if err := keep(ledger, all, verdicts); err != nil {
 			return err
 		}
 	}
@@ -69,7 +69,7 @@ func run(ctx context.Context, r *runner, only string) error {
 		return fmt.Errorf("MUTANT=%s matches none of the %d bugs", only, len(all))
 	}
 	control := r.control(ctx, verdicts)
-	if err := write(filepath.Join(r.dir, "out", "mutants.json"), append(verdicts, control)); err != nil {
+	if err := keep(ledger, all, append(verdicts, control)); err != nil {
 		return err
 	}
 	return conclude(verdicts, control)
@@ -89,17 +89,6 @@ func conclude(verdicts []verdict, control verdict) error {
 		return fmt.Errorf("without a bug the same cells do not pass, so that their catches mean nothing: %s", control.Reason)
 	case missed > 0:
 		return fmt.Errorf("%d bugs were not caught: holes in the suite", missed)
-	}
-	return nil
-}
-
-func write(path string, verdicts []verdict) error {
-	body, err := json.MarshalIndent(verdicts, "", " ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(path, append(body, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write verdicts: %w", err)
 	}
 	return nil
 }

@@ -80,14 +80,15 @@ func (r *runner) hunt(ctx context.Context, b bug) verdict {
 func (r *runner) control(ctx context.Context, verdicts []verdict) verdict {
 	start := time.Now()
 	v := verdict{Mutant: none, Reason: "passes every cell that caught a bug"}
-	if err := r.passes(ctx, verdicts); err != nil {
+	var err error
+	if v.Passed, err = r.passes(ctx, verdicts); err != nil {
 		v.Caught, v.Reason = true, err.Error()
 	}
 	v.Seconds = time.Since(start).Round(100 * time.Millisecond).Seconds()
 	return v
 }
 
-func (r *runner) passes(ctx context.Context, verdicts []verdict) error {
+func (r *runner) passes(ctx context.Context, verdicts []verdict) (passed []string, err error) {
 	by := map[string][]string{} // client → scenarios
 	for _, v := range verdicts {
 		if v.Caught && !slices.Contains(by[v.client], v.scenario) {
@@ -103,21 +104,20 @@ func (r *runner) passes(ctx context.Context, verdicts []verdict) error {
 		where := cells{strings.Join(scenarios, "|"), client}
 		ran, err := r.run(ctx, filepath.Join(r.out, "none", client), "", where, 2*r.limit)
 		if err != nil {
-			return err
+			return passed, err
 		}
-		passed := 0
 		for _, c := range ran {
 			if c.Status != "pass" {
-				return fmt.Errorf("%s/%s: %s: %s", c.Scenario, c.Client, c.Status, c.Reason)
+				return passed, fmt.Errorf("%s/%s: %s: %s", c.Scenario, c.Client, c.Status, c.Reason)
 			}
-			passed++
+			passed = append(passed, c.Scenario+"/"+c.Client)
 		}
-		if passed < len(scenarios) {
-			return fmt.Errorf("only %d cells ran of %s", passed, where.scenario)
+		if len(ran) < len(scenarios) {
+			return passed, fmt.Errorf("only %d cells ran of %s", len(ran), where.scenario)
 		}
-		fmt.Printf("  ✓  without a bug: %d cells pass\n", passed)
+		fmt.Printf("  ✓  without a bug: %d cells pass\n", len(ran))
 	}
-	return nil
+	return passed, nil
 }
 
 // run runs cells against one bug, "" being none, and returns what came of each. That some failed is no error.

@@ -23,6 +23,8 @@ type verdict struct {
 	By      string  `json:"by"`
 	Reason  string  `json:"reason"` // in full; of what was no catch, too
 	Seconds float64 `json:"seconds"`
+	// Passed are the cells that the unplanted build passes (entry "none").
+	Passed []string `json:"passed,omitempty"`
 
 	scenario, client string
 }
@@ -44,9 +46,6 @@ func (v *verdict) judge(ran []cell, shows *regexp.Regexp) bool {
 	}
 	return false
 }
-
-// none is the entry of the build without a bug, which comes last. To catch it is a complaint about a broker that is well.
-const none = "none"
 
 var oracleRule = regexp.MustCompile(`^oracle \d+, [\w-]+`)
 

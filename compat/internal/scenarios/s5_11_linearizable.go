@@ -50,7 +50,7 @@ func linearizable() *scenario.Scenario {
 }
 
 // mostPast is how many records are written past an old leader at most: an order of all has to be found.
-const mostPast = 100
+const mostPast = 40
 
 // deposed cuts the leader off from its peers. They see its connections end and elect another one at once, which
 // acknowledges what is written to it; the old one learns nothing of that, and believes for a while that it leads.
@@ -68,7 +68,7 @@ func deposed(ctx context.Context, p *party) error {
 	cut := faults.IsolatedRefused(p.cluster, p.leader).Then(func() {
 		for m, w := range writers {
 			writing.Go(func() {
-				for w.n < mostPast && hold(inCut, 10*time.Millisecond) == nil {
+				for w.n < mostPast && hold(inCut, 25*time.Millisecond) == nil {
 					if _, err := w.write(inCut, cluster.Others(p.leader)...); err != nil {
 						m.c.Fail(err)
 						return
