@@ -150,7 +150,7 @@ func (s *Shard) recover() error {
 		return err
 	}
 	from, to := max(s.appliedIndex.Load()+1, first), s.logStore.Committed()
-	if mutant.Is(mutant.ForgetsHW) && s.id != 0 { // shard 0 is the controller's, without which nothing is there at all
+	if mutant.Is(mutant.ForgetsHW) {
 		to = 0
 	}
 	if first == 0 || from > to {

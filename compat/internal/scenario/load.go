@@ -63,7 +63,7 @@ func (l *Load) Start(perSecond int) {
 }
 
 func (l *Load) run(perSecond int) error {
-	tick := time.NewTicker(loadEvery)
+	tick := time.NewTicker(max(loadEvery, time.Second/time.Duration(perSecond)))
 	defer tick.Stop()
 	each := max(1, perSecond*int(loadEvery/time.Millisecond)/1000)
 	for {
