@@ -3,6 +3,7 @@
 //
 //	make mutants                       # all bugs
 //	make mutants MUTANT='stale-.*'     # a regular expression over whole names
+//	make mutants MUTANT=none           # only the unplanted build, through all cells that mutants.json names
 //
 // Each bug is first looked for where it is likeliest to be caught (plan.go), then everywhere, until a cell fails or the
 // time for it is over. A failing cell counts only if its reason is of the kind that the bug must show: a broker that does

@@ -65,10 +65,16 @@ func run(ctx context.Context, r *runner, only string) error {
 			return err
 		}
 	}
+	caught := verdicts
 	if len(verdicts) == 0 {
-		return fmt.Errorf("MUTANT=%s matches none of the %d bugs", only, len(all))
+		if !pattern.MatchString(none) {
+			return fmt.Errorf("MUTANT=%s matches none of the %d bugs", only, len(all))
+		}
+		if caught, err = readVerdicts(ledger); err != nil {
+			return err
+		}
 	}
-	control := r.control(ctx, verdicts)
+	control := r.control(ctx, caught)
 	if err := keep(ledger, all, append(verdicts, control)); err != nil {
 		return err
 	}

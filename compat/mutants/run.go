@@ -91,8 +91,9 @@ func (r *runner) control(ctx context.Context, verdicts []verdict) verdict {
 func (r *runner) passes(ctx context.Context, verdicts []verdict) (passed []string, err error) {
 	by := map[string][]string{} // client → scenarios
 	for _, v := range verdicts {
-		if v.Caught && !slices.Contains(by[v.client], v.scenario) {
-			by[v.client] = append(by[v.client], v.scenario)
+		scenario, client := v.where()
+		if v.Caught && v.Mutant != none && !slices.Contains(by[client], scenario) {
+			by[client] = append(by[client], scenario)
 		}
 	}
 	for client, scenarios := range by {

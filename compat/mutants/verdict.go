@@ -25,8 +25,13 @@ type verdict struct {
 	Seconds float64 `json:"seconds"`
 	// Passed are the cells that the unplanted build passes (entry "none").
 	Passed []string `json:"passed,omitempty"`
+}
 
-	scenario, client string
+// where is the cell that caught a bug.
+func (v *verdict) where() (scenario, client string) {
+	cell, _, _ := strings.Cut(v.By, ": ")
+	scenario, client, _ = strings.Cut(cell, "/")
+	return scenario, client
 }
 
 // judge looks for a cell that failed for a reason that the bug must show, and reports whether there is one.
@@ -38,7 +43,7 @@ func (v *verdict) judge(ran []cell, shows *regexp.Regexp) bool {
 		complaint := complaintIn(c.Reason, shows)
 		v.By, v.Reason = c.Scenario+"/"+c.Client+": "+complaint, c.Reason
 		if complaint != "" {
-			v.Caught, v.scenario, v.client = true, c.Scenario, c.Client
+			v.Caught = true
 			return true
 		}
 		v.By = ""
