@@ -89,7 +89,9 @@ func conclude(verdicts []verdict, control verdict) error {
 			missed++
 		}
 	}
-	fmt.Printf("%d of %d planted bugs were caught\n", len(verdicts)-missed, len(verdicts))
+	if len(verdicts) > 0 {
+		fmt.Printf("%d of %d planted bugs were caught\n", len(verdicts)-missed, len(verdicts))
+	}
 	switch {
 	case control.Caught:
 		return fmt.Errorf("without a bug the same cells do not pass, so that their catches mean nothing: %s", control.Reason)
