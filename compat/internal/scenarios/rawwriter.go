@@ -23,7 +23,8 @@ type rawWriter struct {
 	handle string
 	by     raw.Producer
 	n      int64
-	batch  []byte // the last one written
+	batch  []byte // the last one written …
+	at     int64  // … and its offset
 }
 
 // openRawWriter gets the writer a producer id, from any node, before ctx ends. To give one, nodes have to commit something.
@@ -61,10 +62,23 @@ func (w *rawWriter) write(ctx context.Context, nodes ...int) (int64, error) {
 	}
 	e.Kind, e.Offset = history.Acked, offset
 	w.c.H.Append(e)
+	w.at = offset
 	return offset, nil
 }
 
-// again sends the last record until it is acknowledged (once more), and returns the offset that it is said to have.
+// storedOnce sends the last record once more: whoever leads has to know that it is there.
+func (w *rawWriter) storedOnce(ctx context.Context, nodes ...int) error {
+	again, err := w.again(ctx, nodes...)
+	if err != nil {
+		return fmt.Errorf("%s: record %d, sent again: %w", w.handle, w.n-1, err)
+	}
+	if again != w.at {
+		return fmt.Errorf("%s: record %d was acknowledged at offset %d, and stored twice when it was sent again: at offset %d", w.handle, w.n-1, w.at, again)
+	}
+	return nil
+}
+
+// again sends the last record until it is acknowledged, and returns the offset that it is said to have.
 func (w *rawWriter) again(ctx context.Context, nodes ...int) (int64, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resumeWithin)
 	defer cancel()

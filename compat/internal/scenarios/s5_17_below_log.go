@@ -61,8 +61,7 @@ func rebuildFromSegments(ctx context.Context, c *scenario.Cell) error {
 	if err != nil {
 		return err
 	}
-	written, err := before.write(ctx, leaderFirst(t)...)
-	if err != nil {
+	if _, err := before.write(ctx, leaderFirst(t)...); err != nil {
 		return err
 	}
 	lost := faults.Wiped(c.Cluster, partyFollower)
@@ -98,23 +97,19 @@ func rebuildFromSegments(ctx context.Context, c *scenario.Cell) error {
 	if _, err := c.CompareReplicas(ctx, t, start, end); err != nil {
 		return c.UnlessMoved(ctx, t, err)
 	}
-	return knowsProducers(ctx, c, before, written)
+	return knowsProducers(ctx, c, before)
 }
 
 // knowsProducers makes the rebuilt node the leader, and sends it once more what was acknowledged before it was rebuilt.
-func knowsProducers(ctx context.Context, c *scenario.Cell, w *rawWriter, offset int64) error {
+func knowsProducers(ctx context.Context, c *scenario.Cell, w *rawWriter) error {
 	moved := faults.Transferred(c.Cluster, w.t.Name, w.t.Partition, partyFollower)
 	if err := errors.Join(moved.Inject(ctx, c.H), moved.Heal(ctx, c.H)); err != nil {
 		return err
 	}
-	again, err := w.again(ctx, partyFollower)
-	if err != nil {
-		return fmt.Errorf("send again what was written before the node was rebuilt: %w", err)
+	if err := w.storedOnce(ctx, partyFollower); err != nil {
+		return fmt.Errorf("sent to the rebuilt node: %w", err)
 	}
-	if again != offset {
-		return fmt.Errorf("a batch that was acknowledged at offset %d was sent again to the rebuilt node, which stored it twice: at offset %d", offset, again)
-	}
-	c.H.Logf("the rebuilt node knows that it has the batch at offset %d", offset)
+	c.H.Logf("the rebuilt node knows that it has the batch at offset %d", w.at)
 	return nil
 }
 
