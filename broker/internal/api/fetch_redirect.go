@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lockstep/broker/internal/controller"
+	"lockstep/broker/internal/mutant"
 	"lockstep/broker/internal/partition"
 	"lockstep/broker/internal/shard"
 )
@@ -133,7 +134,11 @@ func (a *API) betterFollower(conn *Conn, rack string, where place, st shard.Stat
 	brokers := a.cluster.Brokers()
 	var eligible []int32
 	for _, f := range where.shard.Followers() {
-		if inRack(brokers, f.Node, rack) && !a.followerLags(f, st, now, restored) && where.shard.FollowerEnd(f.Node, where.key) >= offset {
+		fit := inRack(brokers, f.Node, rack) && !a.followerLags(f, st, now, restored) && where.shard.FollowerEnd(f.Node, where.key) >= offset
+		if mutant.Is(mutant.StalePreferred) {
+			fit = slices.ContainsFunc(brokers, func(b controller.Broker) bool { return b.ID == f.Node && b.Rack == rack })
+		}
+		if fit {
 			eligible = append(eligible, f.Node)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"lockstep/broker/internal/mutant"
 	"lockstep/broker/internal/shard"
 )
 
@@ -65,9 +64,6 @@ func (s *switches) set(id uint32, now time.Time, tooFar func(share float64) bool
 // followerLags reports whether a follower of this leader has lost all its
 // connections, is unheard for a lease, or behind by more than share of the limits.
 func (a *API) followerLags(f shard.Progress, st shard.Status, now time.Time, share float64) bool {
-	if mutant.Is(mutant.StalePreferred) {
-		return false
-	}
 	// A process that ends takes its connections along: that is known at once.
 	if f.Lost > 0 || now.Sub(f.LastContact) > a.Config.Lease {
 		return true
