@@ -17,5 +17,6 @@ func rows() []Row {
 		startRows(),
 		longRows(),
 		readScaleRows(),
+		partitionRows(),
 	)
 }

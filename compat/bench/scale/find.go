@@ -15,6 +15,7 @@ type Part struct {
 	Topic     string
 	Partition int32
 	Leader    int32
+	InSync    []int32 // replicas, as whoever was asked knows them
 }
 
 // Find asks the node at addr for all partitions of topics whose names begin with prefix.
@@ -37,7 +38,7 @@ func Find(ctx context.Context, addr, prefix string) ([]Part, error) {
 			return nil, fmt.Errorf("metadata of %s: %w", *t.Topic, err)
 		}
 		for _, p := range t.Partitions {
-			out = append(out, Part{*t.Topic, p.Partition, p.Leader})
+			out = append(out, Part{*t.Topic, p.Partition, p.Leader, p.ISR})
 		}
 	}
 	return out, nil
