@@ -122,3 +122,17 @@ func TestRecordsPerSecond(t *testing.T) {
 		t.Error("a rate out of nothing")
 	}
 }
+
+func TestJavaTools(t *testing.T) {
+	bytes, seconds, err := fetched("some log line\n2026-01-01 10:00:00:000, 2026-01-01 10:00:04:000, 953.6743, 238.4186, 1000000, 250000.0, 1500, 2500, 381.4697, 400000.0\n")
+	if err != nil || bytes != 953.6743*(1<<20) || seconds != 2.5 {
+		t.Errorf("%v bytes in %v s, %v", bytes, seconds, err)
+	}
+	if _, _, err := fetched("nothing"); err == nil {
+		t.Error("something fetched out of nothing")
+	}
+	got, err := endToEndOf("0\t12.5\nAvg latency: 1.2500 ms\n\nPercentiles: 50th = 1, 99th = 4, 99.9th = 9\n")
+	if err != nil || got["mean"] != 1.25 || got["p50"] != 1 || got["p99"] != 4 {
+		t.Errorf("%v, %v", got, err)
+	}
+}

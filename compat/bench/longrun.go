@@ -47,7 +47,7 @@ const looks = 120
 
 func longRun(ctx context.Context, s *System) (map[string]float64, error) {
 	if s.Bench.Quick {
-		return nil, fmt.Errorf("it takes minutes: %w (QUICK=1)", ErrCannot)
+		return nil, errNotQuick
 	}
 	span, err := longMinutes()
 	if err != nil {
@@ -83,10 +83,10 @@ func longRun(ctx context.Context, s *System) (map[string]float64, error) {
 	return h.figures(s)
 }
 
-// frequentRetention has both look for what may go every few seconds instead of every few minutes.
+// frequentRetention has both look for what may go every few seconds instead of every few minutes, in segments of 16 MiB.
 func frequentRetention(s *System) map[string]string {
 	if s.Is(ours) {
-		return map[string]string{"LOCKSTEP_RETENTION_CHECK": "5s"}
+		return map[string]string{"LOCKSTEP_RETENTION_CHECK": "5s", "LOCKSTEP_SEGMENT_BYTES": strconv.Itoa(16 << 20)}
 	}
 	return map[string]string{"log.retention.check.interval.ms": "5000", "log.segment.delete.delay.ms": "1000"}
 }

@@ -11,6 +11,7 @@ func rows() []Row {
 		produceRows(),
 		fetchRows(),
 		latencyRows(),
+		javaRows(),
 		freshnessRows(),
 		handoverRows(),
 		failoverRows(),
