@@ -159,6 +159,9 @@ func FetchRange(ctx context.Context, addr, topic string, partition int32, from, 
 	for next := from; next < to; {
 		a, err := c.Fetch(ctx, Fetch{Topic: topic, Partition: partition, Offset: next, MinBytes: 1, MaxBytes: 4 << 20})
 		if err != nil {
+			if out.Last != nil && len(out.Last.Batches) == 0 && out.Last.HighWatermark > next {
+				err = fmt.Errorf("nothing is given at offset %d, though the high watermark is said to be %d: %w", next, out.Last.HighWatermark, err)
+			}
 			return out, err
 		}
 		out.Last = a
