@@ -10,13 +10,24 @@ func Differences() scenario.Differences {
 		{Target: "kafka", Scenario: "1.3", Seen: `^node \d, version (11|12|17): error <nil>, \d+ records, leader -1`,
 			What: "a follower serves whoever asks it from Fetch version 11 on, also when leaders send nobody there",
 			Why:  "KIP-392: the replica selector is about where a leader sends consumers, not about what followers answer"},
+		{Target: "kafka", Scenario: "5.3", Client: "franz-go|confluent-.*|java.*",
+			Seen: `^the reader does not go on after black hole \[client-2\]: `, What: whatSent, Why: whySent},
 		{Target: "kafka", Scenario: "5.4", Client: "confluent-.*|java.*|kcat",
 			Seen: `^the reader does not go on after node 2 isolated by black holes: `, What: whatStays, Why: whyStays},
+		{Target: "kafka", Scenario: "5.8", Rare: true, What: whatKept, Why: whyKept,
+			Seen: `^the writer does not go on after pause node 1: |^oracle 7, late: \(writer\): .*"pause node 1"`},
+		{Target: "kafka", Scenario: "5.10", Client: "confluent-.*|java.*|kcat",
+			Seen: `^the reader does not go on after one way: node 2 does not reach node 1: `, What: whatStays, Why: whyStays},
+		{Target: "kafka", Scenario: "5.10", Rare: true, What: whatKept, Why: whyKept,
+			Seen: `^the writer does not go on after node 1 isolated|^oracle 7, late: \(writer\): .*"node 1 isolated`},
 		{Target: "kafka", Scenario: "5.13", Rare: true,
 			Seen: `^no progress of the writer with the old leader cut off: `, What: whatKept, Why: whyKept},
 		{Target: "kafka", Scenario: "5.16", Seen: `^offset above the high watermark of a follower: .*: error OFFSET_OUT_OF_RANGE`,
 			What: "a follower asked for an offset above the end of its log answers OFFSET_OUT_OF_RANGE at once, and does not wait",
 			Why:  "KIP-392: a follower cannot tell an offset that it lacks from one that is not there; consumers then ask the leader"},
+		{Target: "kafka", Scenario: "5.16", Seen: `^an older leader epoch is fenced: node \d names \{ID:-1 Epoch:-1\} as the leader`,
+			What: "an answer that refuses does not name the leader below Fetch version 16",
+			Why:  "KIP-951: the field is older, and brokers fill it from version 16 on"},
 		{Target: "kafka", Scenario: "5.19", Seen: `^node 2 does not answer after its restart: `,
 			What: "a broker that starts where it reaches no controller takes no connections",
 			Why:  "KIP-631: it opens its listeners for clients when it has the cluster's metadata and the controller has heard of it"},
@@ -29,9 +40,9 @@ func Differences() scenario.Differences {
 			scenario.Difference{Target: "kafka", Scenario: id, Seen: `^oracle 5, out-of-range: .* is said to be out of range to a session`, Rare: true, What: whatBehind, Why: whyBehind})
 	}
 	// Where the follower is dead for longer than a client takes to ask who is there.
-	for _, id := range []string{"5.12", "5.14", "5.19"} {
+	for _, id := range []string{"5.6", "5.12", "5.14", "5.19"} {
 		out = append(out, scenario.Difference{Target: "kafka", Scenario: id, Client: "kafka-python-3", Rare: true, What: whatStranded, Why: whyStranded,
-			Seen: `^no progress of the reader |^waiting for (offset \d+ of compat-.*|everything below offset \d+) \(reader,|^oracle 8, undelivered: .* \(reader\)|^oracle 7, .*the reader`})
+			Seen: `^no progress of the reader |^the reader does not go on after .* was healed: |^waiting for (offset \d+ of compat-.*|everything below offset \d+) \(reader,|^oracle 8, undelivered: .* \(reader\)|^oracle 7, .*the reader`})
 	}
 	return out
 }
@@ -49,7 +60,10 @@ const (
 	whatStays = "readers stay with a follower that is cut off from its leader, and get nothing, until their next metadata refresh (5 minutes)"
 	whyStays  = "KIP-392: a follower does not tell readers that it hears nobody, it answers that there is nothing new; franz-go is set to ask the leader again every few seconds, and is told of another replica"
 
-	whatKept = "a leader that is cut off from its peers keeps writers waiting until their requests time out, some for more than a minute"
+	whatSent = "the leader sends readers back to a follower that they cannot reach, for as long as it hears that follower itself"
+	whySent  = "KIP-392: the replica selector knows racks and what is in sync, and nothing of who came back empty-handed"
+
+	whatKept = "a leader that is cut off from its peers, or frozen, keeps writers waiting until their requests time out, some for more than a minute"
 	whyKept  = "KRaft: a broker does not step down when it hears no controller; it takes records that it cannot commit, and names itself to whoever asks it for metadata"
 
 	whatStranded = "kafka-python 3 reads nothing until its next metadata refresh (5 minutes) once its follower died and came back"
