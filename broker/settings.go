@@ -37,6 +37,7 @@ func settings(c *config.Config, t *texts) (flags *flag.FlagSet, version *bool) {
 	fs.StringVar(&c.AdvertisedLocal, "advertised-local-listeners", c.AdvertisedLocal, "`address` that its clients are told")
 	fs.StringVar(&c.RaftListen, "raft-addr", c.RaftListen, "`address` that other nodes dial")
 	fs.StringVar(&c.HTTPListen, "http-addr", c.HTTPListen, "`address` of health, metrics and replica state; empty for none")
+	fs.BoolVar(&c.Pprof, "pprof", c.Pprof, "Go profiles at /debug/pprof/ of --http-addr")
 	fs.StringVar(&t.peers, "peers", "", "all `nodes` as this one dials them: 1@host:19092,2@host:19093,3@host:19094; empty: a cluster of one")
 	fs.IntVar(&c.Shards, "shards", c.Shards, "Raft groups in the cluster, 1 to 256; fixed when it forms")
 	fs.StringVar(&t.fsync, "fsync", "always", "`always`: on disk before it is acknowledged; os: left to the page cache")

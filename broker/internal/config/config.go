@@ -16,6 +16,7 @@ type Config struct {
 	AdvertisedLocal string // likewise for LocalListen
 	RaftListen      string // host:port peers dial
 	HTTPListen      string // host:port of health, metrics and replica state; "" for none
+	Pprof           bool   // profiles on HTTPListen too: whoever reaches it can make the node work
 
 	Peers map[int32]string // node id → Raft address as this node dials it; includes the node itself; empty: a cluster of one
 

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/pprof"
+	"runtime"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -18,6 +20,7 @@ import (
 //	GET  /metrics         Prometheus
 //	GET  /replicas        the state of every shard and replica, as JSON
 //	POST /admin/transfer?shard=2&to=3  hand a shard's leadership over
+//	GET  /debug/pprof/    Go's profiles, if Config.Pprof
 func (n *Node) handler() http.Handler {
 	n.metrics.Registry.MustRegister(collector{n})
 	mux := http.NewServeMux()
@@ -37,6 +40,13 @@ func (n *Node) handler() http.Handler {
 		}
 	})
 	mux.HandleFunc("POST /admin/transfer", n.transfer)
+	if n.cfg.Pprof {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		runtime.SetMutexProfileFraction(100)
+		runtime.SetBlockProfileRate(1_000_000) // ns blocked per sample
+	}
 	return mux
 }
 
