@@ -14,7 +14,7 @@ const module = "lockstep/"
 // layers of broker/internal: a package imports only from lower ones.
 var layers = map[string]int{
 	"node": 6, "server": 5, "api": 5, "group": 4, "controller": 4, "shard": 3, "partition": 2, "rafttransport": 2,
-	"shardlog": 1, "mutant": 0, "recordbatch": 0, "vfs": 0, "config": 0, "metrics": 0,
+	"shardlog": 1, "checksum": 0, "mutant": 0, "recordbatch": 0, "vfs": 0, "config": 0, "metrics": 0,
 }
 
 // sideways are imports within a layer that are meant.

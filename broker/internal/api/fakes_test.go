@@ -27,13 +27,17 @@ type memoryLog struct {
 	broken   bool // every read fails
 }
 
-func (l *memoryLog) ReadPayload(index uint64, off, n int) ([]byte, error) {
+func (l *memoryLog) AppendPayload(dst []byte, index uint64, off, n int) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.broken {
 		return nil, fmt.Errorf("disk error")
 	}
-	return l.payloads[index][off : off+n], nil
+	data := l.payloads[index][off : off+n : off+n]
+	if len(dst) == 0 {
+		return data, nil
+	}
+	return append(dst, data...), nil
 }
 func (l *memoryLog) SegmentOf(uint64) (uint64, bool) { return 0, false }
 func (l *memoryLog) ReadSidecar(uint64, string, int64, int) ([]byte, error) {
@@ -131,12 +135,16 @@ func (s *fakeShard) ReadIndex(ctx context.Context) error {
 	return s.readIndex(ctx)
 }
 
-func (s *fakeShard) Append(ctx context.Context, k partition.Key, b recordbatch.Batch, done func(shard.AppendResult)) {
+func (s *fakeShard) Append(ctx context.Context, k partition.Key, b recordbatch.Batch, done func(shard.AppendResult), free func()) {
 	if s.onAppend != nil {
 		s.onAppend(ctx, k, b, done)
 		return
 	}
 	base := s.commit(k, b)
+	if free != nil {
+		clear(b) // as if the next request were in its memory
+		free()
+	}
 	if done != nil {
 		done(shard.AppendResult{BaseOffset: base})
 	}

@@ -46,7 +46,9 @@ const maxProduceTimeout = 5 * time.Minute
 type produced struct {
 	topic     int // position in the request
 	partition int32
-	batch     recordbatch.Batch
+	batch     recordbatch.Batch // not to be looked at once it is appended
+	records   int32             // in batch
+	bytes     int               // likewise
 	where     place
 	forwarded bool // another node appends it
 	result    shard.AppendResult
@@ -59,6 +61,7 @@ type produce struct {
 	body  *kmsg.ProduceRequest
 	parts []*produced
 
+	holders atomic.Int32  // who still need the request's frame: appends, and 1 until all are under way
 	unknown atomic.Int32  // appends and forwards whose result is not known, and 1 until all are under way
 	known   chan struct{} // closed when unknown gets to 0
 }
@@ -68,12 +71,14 @@ type produce struct {
 func (a *API) startProduce(ctx context.Context, req *Request) Wait {
 	p := &produce{a: a, req: req, body: req.Body.(*kmsg.ProduceRequest), known: make(chan struct{})}
 	p.unknown.Store(1)
+	p.holders.Store(1)
 	if req.Listener == Local {
 		return func() kmsg.Response { return p.local(ctx) }
 	}
 	p.collect()
 	ctx, cancel := p.bounded(ctx)
 	p.append(ctx)
+	p.free()
 	p.countDown()
 	return func() kmsg.Response {
 		defer cancel()
@@ -106,6 +111,9 @@ func (p *produce) collect() {
 			}
 			if part.result.Err == nil {
 				part.batch, part.result.Err = checkProduced(rp.Records, p.body.Version, p.a.maxMessageBytes(t))
+			}
+			if part.result.Err == nil {
+				part.records, part.bytes = part.batch.NumRecords(), len(part.batch)
 			}
 			p.parts = append(p.parts, part)
 		}
@@ -149,16 +157,24 @@ func (p *produce) append(ctx context.Context) {
 			part.result.Err = kerr.NotLeaderForPartition
 			continue
 		}
+		p.holders.Add(1)
 		if p.body.Acks == 0 {
 			// Nobody waits, so nothing but the shard bounds the time.
-			part.where.shard.Append(context.WithoutCancel(ctx), part.where.key, part.batch, nil)
+			part.where.shard.Append(context.WithoutCancel(ctx), part.where.key, part.batch, nil, p.free)
 			continue
 		}
 		p.unknown.Add(1)
 		part.where.shard.Append(ctx, part.where.key, part.batch, func(r shard.AppendResult) {
 			part.result = r
 			p.countDown()
-		})
+		}, p.free)
+	}
+}
+
+// free gives the request's frame back when nobody needs it any more.
+func (p *produce) free() {
+	if p.holders.Add(-1) == 0 && p.req.Recycle != nil {
+		p.req.Recycle()
 	}
 }
 
@@ -227,8 +243,8 @@ func (p *produce) partitionResponse(part *produced, leaders leaderSet) kmsg.Prod
 		return rp // counted where it was appended
 	}
 	if err == nil {
-		p.a.Metrics.ProduceRecords.Add(float64(part.batch.NumRecords()))
-		p.a.Metrics.ProduceBytes.Add(float64(len(part.batch)))
+		p.a.Metrics.ProduceRecords.Add(float64(part.records))
+		p.a.Metrics.ProduceBytes.Add(float64(part.bytes))
 		return rp
 	}
 	rp.BaseOffset = -1

@@ -46,9 +46,14 @@ type Request struct {
 	Conn *Conn
 
 	// Body is the decoded body, of the kmsg type of Key; it may share memory
-	// with the received frame, which is never used again. Nil when kmsg cannot
+	// with the received frame (see Recycle). Nil when kmsg cannot
 	// decode Version.
 	Body kmsg.Request
+
+	// Recycle, if set, gives the frame's memory back for the next request. Who
+	// calls it makes sure that nobody looks at the frame, or at bytes of Body that
+	// lie in it, any more (strings do not); not calling it is no error.
+	Recycle func()
 
 	// Gone is closed when the answer can no longer be sent. Unlike the ctx, it
 	// stays open while a stopping node still lets answers out, so it is what

@@ -33,7 +33,7 @@ type replica interface {
 	Followers() []shard.Progress
 	FollowerEnd(node int32, k partition.Key) int64
 	LogEnd(k partition.Key) int64
-	Append(ctx context.Context, k partition.Key, b recordbatch.Batch, done func(shard.AppendResult))
+	Append(ctx context.Context, k partition.Key, b recordbatch.Batch, done func(shard.AppendResult), free func())
 	ReadIndex(ctx context.Context) error
 	DeleteRecords(ctx context.Context, k partition.Key, offset int64) (int64, error)
 	Log(k partition.Key) partitionLog

@@ -104,40 +104,79 @@ func (p *Partition) errOutside(offset, hw int64) error {
 
 // read is Read up to hw, without its answers to what happens meanwhile.
 func (p *Partition) read(offset, hw int64, maxBytes int, atLeastOne bool) ([]byte, error) {
+	runs, err := p.runsFrom(offset, hw, maxBytes)
+	if p.restoring.Load() {
+		return nil, p.errRestoring()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(runs) == 1 {
+		c, err := p.readRun(nil, runs[0], offset, maxBytes, atLeastOne)
+		return c.part[:len(c.part):len(c.part)], err
+	}
 	var out []byte
-	for offset < hw {
-		r, ok, err := p.runAt(offset)
-		if p.restoring.Load() {
-			return nil, p.errRestoring()
+	for i, r := range runs {
+		if i == 0 {
+			out = make([]byte, 0, totalSize(runs))
 		}
+		c, err := p.readRun(out, r, offset, maxBytes-len(out), atLeastOne && len(out) == 0)
 		if err != nil {
 			return nil, err
 		}
-		if !ok {
-			break
-		}
-		data, err := p.log.ReadPayload(r.index, int(r.pos), int(r.size))
-		if err != nil {
-			return nil, fmt.Errorf("read offset %d of %s: %w", offset, p.key, err)
-		}
-		c, err := clip(data, offset, maxBytes-len(out), atLeastOne && len(out) == 0)
-		if err != nil {
-			return nil, fmt.Errorf("read offset %d of %s: %w", offset, p.key, err)
-		}
-		if out == nil {
-			out = c.part[:len(c.part):len(c.part)] // shared memory: appending must copy
+		if end := len(out) + len(c.part); len(c.part) > 0 && end <= cap(out) && &c.part[0] == &out[:end][len(out)] {
+			out = out[:end] // it was read to where it belongs
 		} else {
 			out = append(out, c.part...)
 		}
 		if c.full {
 			break
 		}
-		if c.next <= offset {
-			return nil, fmt.Errorf("read offset %d of %s: the run that should hold it ends at %d", offset, p.key, c.next)
-		}
 		offset = c.next
 	}
 	return out, nil
+}
+
+// runsFrom are the runs that a read of maxBytes from offset up to hw takes: the
+// last one in part, unless the others are most of it.
+func (p *Partition) runsFrom(offset, hw int64, maxBytes int) (runs []run, err error) {
+	for total := 0; offset < hw && (total < maxBytes || len(runs) == 0); {
+		r, next, ok, err := p.runAt(offset)
+		if err != nil {
+			return nil, err
+		}
+		if !ok || total > maxBytes/2 && total+int(r.size) > maxBytes {
+			break
+		}
+		if next <= offset {
+			return nil, fmt.Errorf("read offset %d of %s: the run that should hold it ends at %d", offset, p.key, next)
+		}
+		runs = append(runs, r)
+		total += int(r.size)
+		offset = next
+	}
+	return runs, nil
+}
+
+func totalSize(runs []run) (n int) {
+	for _, r := range runs {
+		n += int(r.size)
+	}
+	return n
+}
+
+// readRun reads a run, behind what is in buf if that has room, and takes from it
+// what clip does.
+func (p *Partition) readRun(buf []byte, r run, offset int64, limit int, atLeastOne bool) (clipped, error) {
+	data, err := p.log.AppendPayload(buf, r.index, int(r.pos), int(r.size))
+	if err == nil {
+		data = data[len(data)-int(r.size):]
+		var c clipped
+		if c, err = clip(data, offset, limit, atLeastOne); err == nil {
+			return c, nil
+		}
+	}
+	return clipped{}, fmt.Errorf("read offset %d of %s: %w", offset, p.key, err)
 }
 
 func (p *Partition) errRestoring() error {
@@ -184,28 +223,39 @@ func clip(data []byte, offset int64, limit int, atLeastOne bool) (clipped, error
 }
 
 // runAt returns the run that holds offset, or the first above it (after the
-// log start has moved into a run's middle, offsets below are refused earlier).
-func (p *Partition) runAt(offset int64) (run, bool, error) {
+// log start has moved into a run's middle, offsets below are refused earlier),
+// and the offset after it.
+func (p *Partition) runAt(offset int64) (r run, next int64, ok bool, err error) {
 	p.mu.RLock()
 	if len(p.runs) > 0 && offset >= p.runs[0].base {
-		r := p.runs[lastAtOrBelow(p.runs, offset)]
+		r, next = pick(p.runs, offset, p.end)
 		p.mu.RUnlock()
-		return r, true, nil
+		return r, next, true, nil
 	}
 	var ref sealedRuns
-	found := false
 	if i := sort.Search(len(p.sealed), func(i int) bool { return p.sealed[i].first > offset }); i > 0 {
-		ref, found = p.sealed[i-1], true
+		ref, ok = p.sealed[i-1], true
 	}
 	p.mu.RUnlock()
-	if !found {
-		return run{}, false, nil
+	if !ok {
+		return run{}, 0, false, nil
 	}
 	runs, err := p.cache.load(p.log, ref)
 	if err != nil {
-		return run{}, false, fmt.Errorf("index of %s in segment %d: %w", p.key, ref.segment, err)
+		return run{}, 0, false, fmt.Errorf("index of %s in segment %d: %w", p.key, ref.segment, err)
 	}
-	return runs[lastAtOrBelow(runs, offset)], true, nil
+	r, next = pick(runs, offset, ref.end)
+	return r, next, true, nil
+}
+
+// pick returns the last run with base <= offset and the offset after it; end is
+// that after the last of runs.
+func pick(runs []run, offset, end int64) (r run, next int64) {
+	i := lastAtOrBelow(runs, offset)
+	if i+1 < len(runs) {
+		end = runs[i+1].base
+	}
+	return runs[i], end
 }
 
 // lastAtOrBelow returns the position of the last run with base <= offset;

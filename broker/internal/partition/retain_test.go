@@ -217,11 +217,11 @@ type overtaken struct {
 	before func() error
 }
 
-func (l *overtaken) ReadPayload(index uint64, off, n int) ([]byte, error) {
+func (l *overtaken) AppendPayload(dst []byte, index uint64, off, n int) ([]byte, error) {
 	if err := l.before(); err != nil {
 		return nil, err
 	}
-	return l.diskLog.ReadPayload(index, off, n)
+	return l.diskLog.AppendPayload(dst, index, off, n)
 }
 
 func TestReadersThatAreOvertaken(t *testing.T) {

@@ -11,9 +11,10 @@ import (
 
 // Log is the shard's log, as far as reading partitions needs it.
 type Log interface {
-	// ReadPayload returns n bytes at off of an entry's payload; never to be
-	// written to.
-	ReadPayload(index uint64, off, n int) ([]byte, error)
+	// AppendPayload appends n bytes at off of an entry's payload to dst. When
+	// dst has no length it may return memory that is not dst's; never write to
+	// that.
+	AppendPayload(dst []byte, index uint64, off, n int) ([]byte, error)
 	// SegmentOf names the segment that holds an entry.
 	SegmentOf(index uint64) (id uint64, ok bool)
 	// ReadSidecar returns n bytes at off of a file that lies beside a segment;

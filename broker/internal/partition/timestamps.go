@@ -65,7 +65,7 @@ func (p *Partition) findIn(runs []run, match func(int64) bool) (recordbatch.Batc
 		if !match(r.maxTS) {
 			continue
 		}
-		data, err := p.log.ReadPayload(r.index, int(r.pos), int(r.size))
+		data, err := p.log.AppendPayload(nil, r.index, int(r.pos), int(r.size))
 		if err != nil {
 			return nil, fmt.Errorf("look for a timestamp in %s: %w", p.key, err)
 		}

@@ -63,7 +63,7 @@ type client struct {
 
 // start sends a request, whose frame has its header still unset. If it returns
 // an error nothing was sent and c will never be done.
-func (cl *client) start(c *call, typ frameType, shard uint32, frame []byte, tail [][]byte) error {
+func (cl *client) start(c *call, typ frameType, shard uint32, frame []byte, tail []chunk) error {
 	cl.mu.Lock()
 	if cl.closed != nil {
 		cl.mu.Unlock()

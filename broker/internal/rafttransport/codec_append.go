@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"lockstep/broker/internal/checksum"
 )
 
 // entryMeta is what an entry takes in front of the payloads, in bytes: index,
@@ -16,7 +18,7 @@ const entryMeta = 8 + 8 + 8 + 4 + 4 + 1
 // lie; nothing else of req is referred to afterwards. The deprecated Leader is
 // not sent, nor is a vote's Candidate: Raft looks at them only where the header
 // has no Addr, and it always has.
-func encodeAppend(req *raft.AppendEntriesRequest, entries []*raft.Log) (frame []byte, tail [][]byte) {
+func encodeAppend(req *raft.AppendEntriesRequest, entries []*raft.Log) (frame []byte, tail []chunk) {
 	b := newFrame(64 + len(req.ID) + len(req.Addr) + entryMeta*len(entries))
 	b = putRPCHeader(b, req.RPCHeader)
 	b = putU64(b, req.Term)
@@ -25,7 +27,7 @@ func encodeAppend(req *raft.AppendEntriesRequest, entries []*raft.Log) (frame []
 	b = putU64(b, req.LeaderCommitIndex)
 	b = putU32(b, uint32(len(entries)))
 	if len(entries) > 0 {
-		tail = make([][]byte, 0, len(entries))
+		tail = make([]chunk, 0, 2*len(entries))
 	}
 	for _, e := range entries {
 		b = putU64(b, e.Index)
@@ -35,10 +37,11 @@ func encodeAppend(req *raft.AppendEntriesRequest, entries []*raft.Log) (frame []
 		b = putU32(b, uint32(len(e.Extensions)))
 		b = append(b, byte(e.Type))
 		if len(e.Data) > 0 {
-			tail = append(tail, e.Data)
+			crc, known := checksum.Attached(e.Extensions)
+			tail = append(tail, chunk{e.Data, crc, known})
 		}
 		if len(e.Extensions) > 0 {
-			tail = append(tail, e.Extensions)
+			tail = append(tail, chunk{bytes: e.Extensions})
 		}
 	}
 	return b, tail

@@ -9,10 +9,16 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"lockstep/broker/internal/checksum"
 )
 
-func joined(frame []byte, tail [][]byte) []byte {
-	return append(bytes.Clone(frame[headerLen:]), bytes.Join(tail, nil)...)
+func joined(frame []byte, tail []chunk) []byte {
+	body := bytes.Clone(frame[headerLen:])
+	for _, t := range tail {
+		body = append(body, t.bytes...)
+	}
+	return body
 }
 
 var rpcHeader = raft.RPCHeader{ProtocolVersion: 3, ID: []byte("2"), Addr: []byte("2")}
@@ -48,7 +54,7 @@ func TestAppendEntriesRoundTrip(t *testing.T) {
 func TestAppendEntriesSharesItsBytes(t *testing.T) {
 	req := appendRequests["entries"]
 	frame, tail := encodeAppend(req, req.Entries)
-	if &tail[0][0] != &req.Entries[0].Data[0] {
+	if &tail[0].bytes[0] != &req.Entries[0].Data[0] {
 		t.Error("an entry's data was copied on the way out")
 	}
 	body := joined(frame, tail)
@@ -183,7 +189,7 @@ func TestSplit(t *testing.T) {
 
 func TestHeader(t *testing.T) {
 	frame := append(newFrame(5), "hello"...)
-	tail := [][]byte{[]byte(" "), []byte("world")}
+	tail := []chunk{{bytes: []byte(" ")}, {[]byte("world"), checksum.Of([]byte("world")), true}}
 	n := seal(frame, header{typ: typeAppend, flags: flagError, shard: 77, id: 1 << 50}, tail)
 	h, err := parseHeader(frame[:headerLen])
 	if err != nil || n != headerLen+11 || h.length != 11 || h.typ != typeAppend || h.flags != flagError || h.shard != 77 || h.id != 1<<50 {

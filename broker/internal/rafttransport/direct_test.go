@@ -27,17 +27,17 @@ func TestFramesFromManyAtOnce(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, uint64(id)))
 			for n := range each {
 				size := 12 + r.IntN(200)
-				var tail [][]byte
+				var tail []chunk
 				switch r.IntN(10) {
 				case 0:
 					size += directFrame
 				case 1:
-					tail = [][]byte{make([]byte, r.IntN(64<<10))}
+					tail = []chunk{{bytes: make([]byte, r.IntN(64<<10))}}
 				}
 				frame := make([]byte, size)
 				all := size
 				for _, b := range tail {
-					all += len(b)
+					all += len(b.bytes)
 				}
 				binary.BigEndian.PutUint32(frame, uint32(all))
 				binary.BigEndian.PutUint32(frame[4:], uint32(id))

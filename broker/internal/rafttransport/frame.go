@@ -3,7 +3,8 @@ package rafttransport
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
+
+	"lockstep/broker/internal/checksum"
 )
 
 // MaxFrame is the largest body of a frame, in bytes: one log entry, or the
@@ -44,8 +45,6 @@ const (
 
 const flagError byte = 1
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // header is a decoded frame header.
 type header struct {
 	length  int
@@ -59,21 +58,32 @@ type header struct {
 // newFrame returns a buffer with room for the header, to append n bytes to.
 func newFrame(n int) []byte { return make([]byte, headerLen, headerLen+n) }
 
+// chunk is a part of a frame's body that is sent from where it lies.
+type chunk struct {
+	bytes []byte
+	crc   uint32
+	known bool // crc is that of bytes
+}
+
 // seal fills in the header of frame, whose body is frame[headerLen:] and then
-// every slice of tail, and returns the length of the whole.
-func seal(frame []byte, h header, tail [][]byte) int {
+// every chunk of tail, and returns the length of the whole.
+func seal(frame []byte, h header, tail []chunk) int {
 	body := len(frame) - headerLen
-	crc := crc32.Update(0, castagnoli, frame[headerLen:])
+	crc := checksum.Of(frame[headerLen:])
 	for _, t := range tail {
-		body += len(t)
-		crc = crc32.Update(crc, castagnoli, t)
+		body += len(t.bytes)
+		if t.known {
+			crc = checksum.Combine(crc, t.crc, len(t.bytes))
+		} else {
+			crc = checksum.Update(crc, t.bytes)
+		}
 	}
 	binary.LittleEndian.PutUint32(frame[0:], uint32(body))
 	frame[4], frame[5], frame[6], frame[7] = byte(h.typ), h.flags, 0, 0
 	binary.LittleEndian.PutUint32(frame[8:], h.shard)
 	binary.LittleEndian.PutUint32(frame[12:], crc)
 	binary.LittleEndian.PutUint64(frame[16:], h.id)
-	binary.LittleEndian.PutUint32(frame[24:], crc32.Checksum(frame[:24], castagnoli))
+	binary.LittleEndian.PutUint32(frame[24:], checksum.Of(frame[:24]))
 	return headerLen + body
 }
 
@@ -82,7 +92,7 @@ func parseHeader(p []byte) (header, error) {
 	if len(p) < headerLen {
 		return header{}, fmt.Errorf("%w: header of %d bytes", errMalformed, len(p))
 	}
-	if got, want := crc32.Checksum(p[:24], castagnoli), binary.LittleEndian.Uint32(p[24:]); got != want {
+	if got, want := checksum.Of(p[:24]), binary.LittleEndian.Uint32(p[24:]); got != want {
 		return header{}, fmt.Errorf("%w: header checksum %08x, want %08x", errMalformed, got, want)
 	}
 	h := header{
@@ -118,7 +128,7 @@ func maxBody(t frameType) uint32 {
 }
 
 func checkBody(h header, body []byte) error {
-	if got := crc32.Checksum(body, castagnoli); got != h.bodyCRC {
+	if got := checksum.Of(body); got != h.bodyCRC {
 		return fmt.Errorf("%w: type %d, body checksum %08x, want %08x", errMalformed, h.typ, got, h.bodyCRC)
 	}
 	return nil

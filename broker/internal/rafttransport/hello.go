@@ -3,7 +3,8 @@ package rafttransport
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
+
+	"lockstep/broker/internal/checksum"
 )
 
 const (
@@ -65,7 +66,7 @@ func (h hello) encode() []byte {
 	b[10], b[11] = byte(h.lane), byte(h.status)
 	binary.LittleEndian.PutUint32(b[12:], uint32(h.sender))
 	binary.LittleEndian.PutUint32(b[16:], uint32(h.receiver))
-	binary.LittleEndian.PutUint32(b[28:], crc32.Checksum(b[:28], castagnoli))
+	binary.LittleEndian.PutUint32(b[28:], checksum.Of(b[:28]))
 	return b
 }
 
@@ -75,7 +76,7 @@ func decodeHello(p []byte) (hello, error) {
 	if len(p) != helloLen || [8]byte(p[:8]) != helloMagic {
 		return hello{}, fmt.Errorf("%w: not a Lockstep node", errMalformed)
 	}
-	if crc32.Checksum(p[:28], castagnoli) != binary.LittleEndian.Uint32(p[28:]) {
+	if checksum.Of(p[:28]) != binary.LittleEndian.Uint32(p[28:]) {
 		return hello{}, fmt.Errorf("%w: hello checksum", errMalformed)
 	}
 	h := hello{

@@ -117,7 +117,7 @@ func (w *wire) readFrame() (header, []byte, error) {
 // once spares the writer's waking up, which costs more than the write: on an
 // idle node that is most of what there is to do, and on a busy one it is on the
 // way of every commit.
-func (w *wire) send(frame []byte, tail [][]byte, h header) uint64 {
+func (w *wire) send(frame []byte, tail []chunk, h header) uint64 {
 	size := seal(frame, h, tail)
 	w.peer.stats[kindOf(h.typ)].out(size)
 	return w.out.push(frame, tail, size, w.mux.nanos())
@@ -189,7 +189,7 @@ type outbox struct {
 	lastSend atomic.Int64 // Mux.nanos of the last push
 }
 
-func (o *outbox) push(frame []byte, tail [][]byte, size int, now int64) (end uint64) {
+func (o *outbox) push(frame []byte, tail []chunk, size int, now int64) (end uint64) {
 	o.lastSend.Store(now)
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -200,7 +200,9 @@ func (o *outbox) push(frame []byte, tail [][]byte, size int, now int64) (end uin
 		}
 	}
 	o.queue = append(o.queue, frame)
-	o.queue = append(o.queue, tail...)
+	for _, t := range tail {
+		o.queue = append(o.queue, t.bytes)
+	}
 	select {
 	case o.wake <- struct{}{}:
 	default:

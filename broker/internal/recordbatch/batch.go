@@ -132,3 +132,7 @@ func (b Batch) SetPartitionLeaderEpoch(epoch int32) {
 
 // setCRC makes the CRC right for the bytes it covers.
 func (b Batch) setCRC() { binary.BigEndian.PutUint32(b[posCRC:], b.computeCRC()) }
+
+// Unsummed is the part of the batch that its CRC does not cover: it covers all
+// that follows.
+func (b Batch) Unsummed() []byte { return b[:crcStart] }

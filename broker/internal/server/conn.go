@@ -98,6 +98,7 @@ func (c *conn) read() error {
 		if err != nil {
 			return err
 		}
+		req.Recycle = func() { frames.put(frame) }
 		req.Listener, req.ClientHost, req.Conn, req.Gone = c.kind, c.host, c.memory, c.life.gone.Done()
 		if req.ClientID != c.client.ID {
 			c.client.ID = req.ClientID

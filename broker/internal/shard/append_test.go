@@ -1,9 +1,11 @@
 package shard
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"lockstep/broker/internal/partition"
+	"lockstep/broker/internal/recordbatch"
 )
 
 func TestAppendGivesOffsets(t *testing.T) {
@@ -40,8 +43,20 @@ func TestAppendGivesOffsets(t *testing.T) {
 	if len(m.Keys()) != 2 {
 		t.Errorf("keys %v", m.Keys())
 	}
-	m.Append(context.Background(), key, records(1, "acks=0"), nil)
+	m.Append(context.Background(), key, records(1, "acks=0"), nil, nil)
 	eventually(t, "a batch that nobody waits for is written", func() bool { return m.LogEnd(key) == 10 })
+	large := records(200, strings.Repeat("large ", 100)) // its checksum is combined
+	if r := c.wait(m.appending(other, large)); r.BaseOffset != 3 {
+		t.Errorf("a large batch is at offset %d, %v", r.BaseOffset, r.Err)
+	}
+	if got := contents(t, m.Shard, other); !bytes.Equal(got[2][recordbatch.HeaderLen:], large[recordbatch.HeaderLen:]) {
+		t.Error("a large batch came out otherwise than it went in")
+	}
+	c.kill(m.node)
+	again, _ := c.opened(m.node) // reads the log, with its checksums
+	if got := contents(t, again, other); len(got) != 3 || got[2].Validate() != nil {
+		t.Errorf("after a restart there are %d batches", len(got))
+	}
 }
 
 func TestAppendKeepsEachCallersOrder(t *testing.T) {
@@ -137,7 +152,7 @@ func TestAppendIsAnsweredWhenItsContextEnds(t *testing.T) {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
 		answers := make(chan AppendResult, 2)
-		m.Append(ended, key, records(1, "x"), func(r AppendResult) { answers <- r })
+		m.Append(ended, key, records(1, "x"), func(r AppendResult) { answers <- r }, nil)
 		if r := c.wait(answers); r.Err != nil && !errors.Is(r.Err, kerr.RequestTimedOut) {
 			t.Errorf("answer: %+v", r)
 		}

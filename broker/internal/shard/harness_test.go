@@ -257,10 +257,18 @@ func idempotent(n int, id int64, sequence int32) recordbatch.Batch {
 	return b
 }
 
-// appending appends without waiting.
+// appending appends without waiting. The batch is overwritten as soon as the shard
+// lets it go, as the next request would.
 func (m *member) appending(k partition.Key, b recordbatch.Batch) <-chan AppendResult {
 	result := make(chan AppendResult, 2) // a second answer would be a mistake, but is not to block
-	m.Append(context.Background(), k, b, func(r AppendResult) { result <- r })
+	b = slices.Clone(b)
+	m.Append(context.Background(), k, b, func(r AppendResult) { result <- r }, func() {
+		if len(b) == 0 {
+			panic("a batch was let go twice")
+		}
+		clear(b)
+		b = nil
+	})
 	return result
 }
 

@@ -21,6 +21,7 @@ type pending struct {
 	batch    recordbatch.Batch
 	answered atomic.Bool
 	done     func(AppendResult)
+	free     func()      // see letGo
 	stop     func() bool // ends the watch over the caller's context
 	base     int64       // once assigned
 	head     *head       // likewise
@@ -44,6 +45,17 @@ func (p *pending) tell(r AppendResult) {
 }
 
 func (p *pending) fail(err error) { p.answer(AppendResult{BaseOffset: -1, LogStart: -1, Err: err}) }
+
+// letGo says that the batch's bytes are not needed any more. Only who has p in
+// hand may call it: Append before it is queued, afterwards who took it from the
+// queue. Where it is left out the bytes are merely not used again.
+func (p *pending) letGo() {
+	p.batch = nil
+	if p.free != nil {
+		p.free()
+		p.free = nil
+	}
+}
 
 // queue holds batches that no blob has taken yet, in the order they came.
 type queue struct {
@@ -114,14 +126,18 @@ func (q *queue) take(limit int) []*pending {
 // Append proposes a validated batch for partition k and calls done once, from
 // another goroutine or this one, when it is committed and applied or has
 // failed; also when ctx ends (RequestTimedOut: it may still be committed
-// later). Between two leaders it waits for the next one, at most a second. Batches are ordered as Append was called. The shard takes the
-// batch's bytes over. done may be nil, for acks=0.
-func (s *Shard) Append(ctx context.Context, k partition.Key, b recordbatch.Batch, done func(AppendResult)) {
-	p := &pending{key: k, batch: b, done: done}
+// later). Between two leaders it waits for the next one, at most a second.
+// Batches are ordered as Append was called. The batch's bytes are the shard's,
+// which writes to them, until it calls free, at most once and independently of
+// done; never to call it loses memory for reuse, no more. done may be nil, for
+// acks=0, and so may free.
+func (s *Shard) Append(ctx context.Context, k partition.Key, b recordbatch.Batch, done func(AppendResult), free func()) {
+	p := &pending{key: k, batch: b, done: done, free: free}
 	if s.office.Load() == nil {
 		s.AwaitLeader(ctx) // it may become ready, or know to whom the client should go
 	}
 	if s.office.Load() == nil {
+		p.letGo()
 		p.fail(kerr.NotLeaderForPartition)
 		return
 	}
@@ -131,6 +147,7 @@ func (s *Shard) Append(ctx context.Context, k partition.Key, b recordbatch.Batch
 		}
 	})
 	if err := s.queue.put(ctx, p); err != nil {
+		p.letGo()
 		p.fail(err)
 	} else if s.office.Load() == nil {
 		p.fail(kerr.NotLeaderForPartition) // the sequencer may be gone as well

@@ -50,12 +50,15 @@ func TestRetentionFreesSegments(t *testing.T) {
 	if start, err := leader.DeleteRecords(context.Background(), key, keep); err != nil || start != keep {
 		t.Fatalf("log start %d, %v", start, err)
 	}
+	full := 0 // replicas that have not freed anything by themselves, as one does that just takes a snapshot
 	for _, m := range c.all() {
 		eventually(t, "the log start has come", func() bool { return m.Partition(key).LogStart() == keep })
-		before := m.Storage()
 		needed, ok := m.set.FirstNeeded()
-		if !ok || needed < 50 || before.Segments < 6 {
-			t.Fatalf("node %d: needs %d, %+v: the test does not test", m.node, needed, before)
+		if !ok || needed < 50 {
+			t.Fatalf("node %d: needs %d: the test does not test", m.node, needed)
+		}
+		if m.Storage().Segments >= 6 {
+			full++
 		}
 		first, ok := m.logStore.SegmentOf(needed)
 		if !ok {
@@ -68,6 +71,9 @@ func TestRetentionFreesSegments(t *testing.T) {
 		if _, err := m.Partition(key).Read(keep-1, 1000, true); !errors.Is(err, kerr.OffsetOutOfRange) {
 			t.Errorf("node %d, below the log start: %v", m.node, err)
 		}
+	}
+	if full == 0 {
+		t.Fatal("no replica had anything to free: the test does not test")
 	}
 	c.agree(key, hw)
 	for _, m := range c.all() {

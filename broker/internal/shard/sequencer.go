@@ -65,6 +65,7 @@ func (s *Shard) prepare(batches []*pending) *flight {
 	o := s.office.Load()
 	if o == nil {
 		for _, p := range batches {
+			p.letGo()
 			p.fail(kerr.NotLeaderForPartition)
 		}
 		return nil
@@ -73,35 +74,24 @@ func (s *Shard) prepare(batches []*pending) *flight {
 	clock := time.Now().UnixMilli()
 	byKey := make(map[partition.Key][]*pending, 1)
 	keys := make([]partition.Key, 0, 1)
-	size := partition.BlobHeaderLen
 	for _, p := range batches {
 		if !s.stamp(o, f, p, clock) {
+			p.letGo()
 			continue
 		}
 		if _, ok := byKey[p.key]; !ok {
 			keys = append(keys, p.key)
-			size += partition.RunHeaderLen
 		}
 		byKey[p.key] = append(byKey[p.key], p)
-		size += len(p.batch)
 		f.batches = append(f.batches, p)
 	}
 	if len(f.batches) == 0 {
 		return nil
 	}
-	blob := partition.AppendBlobHeader(make([]byte, 0, size), int32(o.term), clock)
-	for _, k := range keys {
-		length := 0
-		for _, p := range byKey[k] {
-			length += len(p.batch)
-		}
-		blob = partition.AppendRunHeader(blob, k, length)
-		for _, p := range byKey[k] {
-			blob = append(blob, p.batch...)
-			p.batch = nil
-		}
+	f.future = s.raft().ApplyLog(buildBlob(o.term, clock, keys, byKey), enqueueTimeout)
+	for _, p := range f.batches {
+		p.letGo()
 	}
-	f.future = s.raft().Apply(blob, enqueueTimeout)
 	f.settled = settle(f.future)
 	if mutant.Is(mutant.AckBeforeQuorum) {
 		s.tell(f.batches, nil)

@@ -249,6 +249,7 @@ func (s *Shard) runRaft(ctx context.Context) (again bool, err error) {
 // may be committed or not.
 func (s *Shard) failFlights(ctx context.Context) {
 	for _, p := range s.queue.take(math.MaxInt) {
+		p.letGo()
 		p.fail(kerr.NotLeaderForPartition)
 	}
 	for {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"lockstep/broker/internal/checksum"
 	"lockstep/broker/internal/vfs"
 )
 
@@ -177,7 +178,7 @@ func (b *frameBuilder) build(s *segment, logs []*raft.Log, commit, durable uint6
 		h := frameHeader{
 			prev: prev, kind: kindEntry, typ: e.Type, index: e.Index, term: e.Term, commit: commit, durable: durable,
 			dataLen: uint32(len(e.Data)), extLen: uint32(len(e.Extensions)),
-			bodyCRC: bodyCRC(e.Extensions, e.Data), appendedAt: toUnixNano(e.AppendedAt),
+			bodyCRC: checksum.OfEntry(e.Extensions, e.Data), appendedAt: toUnixNano(e.AppendedAt),
 		}
 		p = appendHeader(p, &h, s.salt)
 		p = append(p, e.Extensions...)
