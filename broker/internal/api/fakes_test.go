@@ -18,6 +18,7 @@ import (
 	"lockstep/broker/internal/partition"
 	"lockstep/broker/internal/recordbatch"
 	"lockstep/broker/internal/shard"
+	"lockstep/broker/internal/shardlog"
 )
 
 // memoryLog is a shard's log for partition.Set: payloads by index.
@@ -38,6 +39,13 @@ func (l *memoryLog) AppendPayload(dst []byte, index uint64, off, n int) ([]byte,
 		return data, nil
 	}
 	return append(dst, data...), nil
+}
+func (l *memoryLog) Cached(index uint64, off, n int) []byte {
+	data, _ := l.AppendPayload(nil, index, off, n)
+	return data
+}
+func (l *memoryLog) Section(uint64, int, int) (*shardlog.Section, error) {
+	return nil, fmt.Errorf("all is in memory")
 }
 func (l *memoryLog) SegmentOf(uint64) (uint64, bool) { return 0, false }
 func (l *memoryLog) ReadSidecar(uint64, string, int64, int) ([]byte, error) {

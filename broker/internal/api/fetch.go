@@ -67,6 +67,7 @@ type fetched struct {
 	sought bool  // better was looked for
 
 	resp     kmsg.FetchResponseTopicPartition
+	records  partition.Records // of resp
 	diverges bool
 	leading  bool // when resp was made
 	timed    bool // the passing of time can change resp
@@ -93,8 +94,7 @@ func (a *API) fetch(ctx context.Context, req *Request, body *kmsg.FetchRequest) 
 		resp.SessionID = s.id
 		answers = s.tell(f.parts, incremental)
 	}
-	f.fill(resp, answers)
-	return resp
+	return f.fill(resp, answers)
 }
 
 // find looks a partition up.
@@ -172,7 +172,7 @@ func (f *fetching) pass(ctx context.Context) (done bool) {
 		if f.answer(p, now, room-got, got == 0) {
 			atOnce = true
 		}
-		got += len(p.resp.RecordBatches)
+		got += p.records.Bytes
 	}
 	return atOnce || got >= min(int(f.body.MinBytes), room) || len(f.parts) == 0 || !now.Before(f.deadline) || ctx.Err() != nil
 }
@@ -190,6 +190,5 @@ func (a *API) refuseFetch(req *Request) kmsg.Response {
 		f.parts = append(f.parts, p)
 	}
 	resp := body.ResponseKind().(*kmsg.FetchResponse)
-	f.fill(resp, f.parts)
-	return resp
+	return f.fill(resp, f.parts)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"lockstep/broker/internal/mutant"
+	"lockstep/broker/internal/partition"
 	"lockstep/broker/internal/recordbatch"
 	"lockstep/broker/internal/shard"
 )
@@ -108,10 +109,7 @@ func (f *fetching) serve(p *fetched, room int, first bool) (atOnce bool) {
 	if room <= 0 && !first {
 		return false // others have used it up
 	}
-	records, err := p.log.Read(p.want.offset, room, first)
-	if err == nil && f.body.Version < 10 {
-		records, err = beforeZstd(records)
-	}
+	records, err := f.read(p, room, first)
 	switch {
 	case errors.Is(err, kerr.OffsetOutOfRange):
 		f.refuse(p, err) // the log start has moved just now
@@ -124,8 +122,9 @@ func (f *fetching) serve(p *fetched, room int, first bool) (atOnce bool) {
 		f.refuse(p, err)
 		return true
 	}
-	if len(records) > 0 {
-		p.resp.RecordBatches = records
+	p.records = records
+	if len(records.Parts) == 1 && records.Parts[0].Data != nil {
+		p.resp.RecordBatches = records.Parts[0].Data // no need to be streamed
 	}
 	if mutant.Is(mutant.FlippedByte) && !p.leading {
 		p.resp.RecordBatches = mutant.Flip(p.resp.RecordBatches)
@@ -137,6 +136,23 @@ func (f *fetching) serve(p *fetched, room int, first bool) (atOnce bool) {
 		p.resp.PreferredReadReplica = f.a.Config.NodeID
 	}
 	return false
+}
+
+// read finds records, and reads them unless they can be streamed.
+func (f *fetching) read(p *fetched, room int, first bool) (partition.Records, error) {
+	harm := mutant.Is(mutant.FlippedByte) || mutant.Is(mutant.Restamped)
+	if f.req.Streams && f.body.Version >= 10 && !harm {
+		return p.log.Find(p.want.offset, room, first)
+	}
+	data, err := p.log.Read(p.want.offset, room, first)
+	if err == nil && f.body.Version < 10 {
+		data, err = beforeZstd(data)
+	}
+	if err != nil || len(data) == 0 {
+		return partition.Records{}, err
+	}
+	count, _ := recordbatch.Count(data)
+	return partition.Records{Parts: []partition.Part{{Data: data}}, Bytes: len(data), Count: count}, nil
 }
 
 // beforeZstd cuts records before the first batch that a client before version
@@ -161,6 +177,7 @@ func beforeZstd(records []byte) ([]byte, error) {
 // empty makes the answer one without records or error. Records are never null:
 // librdkafka fails on that.
 func (f *fetching) empty(p *fetched) {
+	p.records = partition.Records{}
 	p.resp = kmsg.NewFetchResponseTopicPartition()
 	p.resp.Partition = p.want.name.partition
 	p.resp.RecordBatches = []byte{}
@@ -179,6 +196,7 @@ func (f *fetching) empty(p *fetched) {
 // refuse makes the answer an error. The high watermark is -1: a client could
 // take an error at the high watermark for the end of the partition.
 func (f *fetching) refuse(p *fetched, err error) {
+	p.records = partition.Records{}
 	p.resp = kmsg.NewFetchResponseTopicPartition()
 	p.resp.Partition = p.want.name.partition
 	p.resp.RecordBatches = []byte{}
@@ -192,8 +210,10 @@ func (f *fetching) refuse(p *fetched, err error) {
 	}
 }
 
-// fill puts the answers into the response, grouped by topic, and counts them.
-func (f *fetching) fill(resp *kmsg.FetchResponse, answers []*fetched) {
+// fill puts the answers into the response, grouped by topic, counts them, and
+// returns what is to be sent.
+func (f *fetching) fill(resp *kmsg.FetchResponse, answers []*fetched) kmsg.Response {
+	s := &streamed{FetchResponse: resp, records: map[partAt][]partition.Part{}}
 	topics := map[partitionName]int{}
 	leaders := leaderSet{}
 	for _, p := range answers {
@@ -206,6 +226,9 @@ func (f *fetching) fill(resp *kmsg.FetchResponse, answers []*fetched) {
 			t := kmsg.NewFetchResponseTopic()
 			t.Topic, t.TopicID = name.topic, name.id
 			resp.Topics = append(resp.Topics, t)
+		}
+		if p.records.Bytes > len(p.resp.RecordBatches) {
+			s.records[partAt{i, len(resp.Topics[i].Partitions)}] = p.records.Parts
 		}
 		resp.Topics[i].Partitions = append(resp.Topics[i].Partitions, p.resp)
 		if p.resp.CurrentLeader.LeaderID >= 0 {
@@ -220,6 +243,10 @@ func (f *fetching) fill(resp *kmsg.FetchResponse, answers []*fetched) {
 			resp.Brokers = append(resp.Brokers, rb)
 		}
 	}
+	if len(s.records) > 0 {
+		return s
+	}
+	return resp
 }
 
 // count adds an answer to the metrics.
@@ -234,9 +261,8 @@ func (f *fetching) count(p *fetched) {
 		m.RequestErrors.WithLabelValues(f.req.Name(), kerr.TypedErrorForCode(p.resp.ErrorCode).Message).Inc()
 	case p.resp.PreferredReadReplica >= 0:
 		m.Redirects.WithLabelValues(otherRole).Inc()
-	case len(p.resp.RecordBatches) > 0:
-		records, bytes := recordbatch.Count(p.resp.RecordBatches)
-		m.FetchRecords.WithLabelValues(role).Add(float64(records))
-		m.FetchBytes.WithLabelValues(role).Add(float64(bytes))
+	case p.records.Bytes > 0:
+		m.FetchRecords.WithLabelValues(role).Add(float64(p.records.Count))
+		m.FetchBytes.WithLabelValues(role).Add(float64(p.records.Bytes))
 	}
 }

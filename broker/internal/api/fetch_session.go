@@ -226,13 +226,13 @@ func (s *session) tell(answers []*fetched, incremental bool) []*fetched {
 	var behind []*wanted
 	for _, f := range answers {
 		w, r := f.want.kept, &f.resp
-		if !incremental || len(r.RecordBatches) > 0 || r.ErrorCode != 0 || r.PreferredReadReplica >= 0 || f.diverges ||
+		if !incremental || f.records.Bytes > 0 || r.ErrorCode != 0 || r.PreferredReadReplica >= 0 || f.diverges ||
 			r.HighWatermark != w.toldHighWatermark || r.LogStartOffset != w.toldLogStart {
 			news = append(news, f)
 		}
 		// Beside an error the high watermark is -1, so its end is news too.
 		w.toldHighWatermark, w.toldLogStart = r.HighWatermark, r.LogStartOffset
-		if len(r.RecordBatches) > 0 {
+		if f.records.Bytes > 0 {
 			behind = append(behind, w)
 		}
 	}

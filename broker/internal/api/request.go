@@ -50,6 +50,10 @@ type Request struct {
 	// decode Version.
 	Body kmsg.Request
 
+	// Streams says that who sends the answer can send records from the log: the
+	// response may be one for Encode only.
+	Streams bool
+
 	// Recycle, if set, gives the frame's memory back for the next request. Who
 	// calls it makes sure that nobody looks at the frame, or at bytes of Body that
 	// lie in it, any more (strings do not); not calling it is no error.

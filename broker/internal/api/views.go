@@ -46,6 +46,7 @@ type partitionLog interface {
 	HighWatermark() int64
 	LogStart() int64
 	Read(offset int64, maxBytes int, atLeastOne bool) ([]byte, error)
+	Find(offset int64, maxBytes int, atLeastOne bool) (partition.Records, error)
 	EpochEnd(epoch int32) (int32, int64)
 	OffsetForTimestamp(ts int64) (recordbatch.Batch, error)
 	MaxTimestamp() (recordbatch.Batch, error)

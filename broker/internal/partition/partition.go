@@ -85,17 +85,9 @@ func (p *Partition) Read(offset int64, maxBytes int, atLeastOne bool) ([]byte, e
 	}
 	data, err := p.read(offset, hw, maxBytes, atLeastOne)
 	if err != nil {
-		// Retention may have passed by meanwhile and taken what was looked for.
-		switch start := p.logStart.Load(); {
-		case p.restoring.Load():
-			return nil, p.errRestoring()
-		case p.gone.Load():
-			return nil, fmt.Errorf("%s was deleted: %w", p.key, kerr.UnknownTopicOrPartition)
-		case offset < start:
-			return nil, p.errOutside(offset, hw)
-		}
+		return nil, p.overtaken(offset, hw, err)
 	}
-	return data, err
+	return data, nil
 }
 
 func (p *Partition) errOutside(offset, hw int64) error {
@@ -112,7 +104,7 @@ func (p *Partition) read(offset, hw int64, maxBytes int, atLeastOne bool) ([]byt
 		return nil, err
 	}
 	if len(runs) == 1 {
-		c, err := p.readRun(nil, runs[0], offset, maxBytes, atLeastOne)
+		c, err := p.readRun(nil, runs[0].run, offset, maxBytes, atLeastOne)
 		return c.part[:len(c.part):len(c.part)], err
 	}
 	var out []byte
@@ -120,7 +112,7 @@ func (p *Partition) read(offset, hw int64, maxBytes int, atLeastOne bool) ([]byt
 		if i == 0 {
 			out = make([]byte, 0, totalSize(runs))
 		}
-		c, err := p.readRun(out, r, offset, maxBytes-len(out), atLeastOne && len(out) == 0)
+		c, err := p.readRun(out, r.run, offset, maxBytes-len(out), atLeastOne && len(out) == 0)
 		if err != nil {
 			return nil, err
 		}
@@ -139,7 +131,7 @@ func (p *Partition) read(offset, hw int64, maxBytes int, atLeastOne bool) ([]byt
 
 // runsFrom are the runs that a read of maxBytes from offset up to hw takes: the
 // last one in part, unless the others are most of it.
-func (p *Partition) runsFrom(offset, hw int64, maxBytes int) (runs []run, err error) {
+func (p *Partition) runsFrom(offset, hw int64, maxBytes int) (runs []runTo, err error) {
 	for total := 0; offset < hw && (total < maxBytes || len(runs) == 0); {
 		r, next, ok, err := p.runAt(offset)
 		if err != nil {
@@ -151,14 +143,20 @@ func (p *Partition) runsFrom(offset, hw int64, maxBytes int) (runs []run, err er
 		if next <= offset {
 			return nil, fmt.Errorf("read offset %d of %s: the run that should hold it ends at %d", offset, p.key, next)
 		}
-		runs = append(runs, r)
+		runs = append(runs, runTo{r, next})
 		total += int(r.size)
 		offset = next
 	}
 	return runs, nil
 }
 
-func totalSize(runs []run) (n int) {
+// runTo is a run and the offset after it.
+type runTo struct {
+	run
+	next int64
+}
+
+func totalSize(runs []runTo) (n int) {
 	for _, r := range runs {
 		n += int(r.size)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"lockstep/broker/internal/recordbatch"
+	"lockstep/broker/internal/shardlog"
 )
 
 // Log is the shard's log, as far as reading partitions needs it.
@@ -15,6 +16,10 @@ type Log interface {
 	// dst has no length it may return memory that is not dst's; never write to
 	// that.
 	AppendPayload(dst []byte, index uint64, off, n int) ([]byte, error)
+	// Cached returns such bytes if they are in memory, else nil; never write to them.
+	Cached(index uint64, off, n int) []byte
+	// Section finds them in the log's files.
+	Section(index uint64, off, n int) (*shardlog.Section, error)
 	// SegmentOf names the segment that holds an entry.
 	SegmentOf(index uint64) (id uint64, ok bool)
 	// ReadSidecar returns n bytes at off of a file that lies beside a segment;

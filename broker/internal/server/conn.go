@@ -6,13 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/raft"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"lockstep/broker/internal/api"
 	"lockstep/broker/internal/mutant"
+	"lockstep/broker/internal/shardlog"
+	"lockstep/broker/internal/vfs"
 )
 
 const (
@@ -98,7 +104,7 @@ func (c *conn) read() error {
 		if err != nil {
 			return err
 		}
-		req.Recycle = func() { frames.put(frame) }
+		req.Recycle, req.Streams = func() { frames.put(frame) }, true
 		req.Listener, req.ClientHost, req.Conn, req.Gone = c.kind, c.host, c.memory, c.life.gone.Done()
 		if req.ClientID != c.client.ID {
 			c.client.ID = req.ClientID
@@ -152,8 +158,12 @@ func (c *conn) answer(p pending) {
 		return
 	}
 	if resp != nil {
-		if err := c.send(p.req, func(dst []byte) []byte { return api.AppendResponse(dst, p.req, resp) }); err != nil {
-			c.server.Log.Debug("sending failed", "listener", c.kind.String(), "host", c.host, "client", p.req.ClientID, "api", p.req.Name(), "err", err)
+		if err := c.send(p.req, resp); err != nil {
+			level := slog.LevelDebug // the client is gone
+			if errors.Is(err, vfs.ErrSource) {
+				level = slog.LevelError
+			}
+			c.server.Log.Log(c.life.gone, level, "sending failed", "listener", c.kind.String(), "host", c.host, "client", p.req.ClientID, "api", p.req.Name(), "err", err)
 			c.life.end()
 		}
 	}
@@ -163,25 +173,76 @@ func (c *conn) answer(p pending) {
 }
 
 // send writes one frame.
-func (c *conn) send(req *api.Request, encode func(dst []byte) []byte) error {
+func (c *conn) send(req *api.Request, resp kmsg.Response) error {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	frame := encode(append((*buf)[:0], 0, 0, 0, 0))
+	chunks, frame, length := api.Encode(append((*buf)[:0], 0, 0, 0, 0), req, resp)
 	if cap(frame) <= keepBuffer {
 		*buf = frame[:0]
 	}
-	if err := putLength(frame); err != nil {
+	if err := putLength(frame, length-4); err != nil {
 		return err
 	}
-	for len(frame) > 0 {
-		n := min(len(frame), writeChunk)
-		if err := c.nc.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-			return fmt.Errorf("set write deadline: %w", err)
+	sections, err := openSections(chunks)
+	defer func() {
+		for _, s := range sections {
+			s.Close()
 		}
-		if _, err := c.nc.Write(frame[:n]); err != nil {
+	}()
+	if err != nil {
+		return fmt.Errorf("answer %s: %w", req.Name(), err)
+	}
+	for _, chunk := range chunks {
+		if chunk.Part == nil {
+			err = c.writeBytes(chunk.Bytes)
+		} else {
+			err = sections[0].SendTo(c.nc, c.renewDeadline)
+			sections[0].Close()
+			sections = sections[1:]
+		}
+		if err != nil {
 			return fmt.Errorf("write answer to %s: %w", req.Name(), err)
 		}
-		frame = frame[n:]
+	}
+	return nil
+}
+
+// openSections finds the records that are still in the log before anything is
+// sent: once a frame has begun, there is no way to say that they are gone.
+func openSections(chunks []api.Chunk) (sections []*shardlog.Section, err error) {
+	for _, chunk := range chunks {
+		if chunk.Part == nil {
+			continue
+		}
+		s, err := chunk.Part.Open()
+		if err != nil {
+			if !errors.Is(err, raft.ErrLogNotFound) { // or retention has just taken them
+				err = fmt.Errorf("%w: %w", vfs.ErrSource, err)
+			}
+			return sections, err
+		}
+		sections = append(sections, s)
+	}
+	return sections, nil
+}
+
+func (c *conn) writeBytes(p []byte) error {
+	for len(p) > 0 {
+		n := min(len(p), writeChunk)
+		if err := c.renewDeadline(); err != nil {
+			return err
+		}
+		if _, err := c.nc.Write(p[:n]); err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+func (c *conn) renewDeadline() error {
+	if err := c.nc.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+		return fmt.Errorf("set write deadline: %w", err)
 	}
 	return nil
 }

@@ -93,10 +93,9 @@ func noEOF(err error) error {
 	return err
 }
 
-// putLength writes the length prefix of a frame that was appended to four
-// bytes kept free.
-func putLength(frame []byte) error {
-	n := len(frame) - 4
+// putLength writes the length prefix of a frame of n bytes into the four bytes
+// that were kept free before it.
+func putLength(frame []byte, n int) error {
 	if n > math.MaxInt32 {
 		return fmt.Errorf("response of %d bytes is too long for a frame", n)
 	}

@@ -2,7 +2,9 @@ package vfs
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +39,41 @@ func lockFile(f *os.File) error {
 		return ErrLocked
 	}
 	return err
+}
+
+// sendTo implements fileSender by sendfile(2), which takes the bytes from the page
+// cache to the socket.
+func (f *osFile) sendTo(conn net.Conn, off int64, n int) (handled bool, err error) {
+	c, ok := conn.(*net.TCPConn)
+	if !ok {
+		return false, nil
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return true, err
+	}
+	from := int(f.Fd())
+	var sendErr error
+	err = raw.Write(func(to uintptr) (done bool) {
+		for n > 0 {
+			sent, err := unix.Sendfile(int(to), from, &off, n)
+			switch {
+			case err == unix.EINTR:
+				continue
+			case err == unix.EAGAIN:
+				return false // until there is room in the socket
+			case err != nil:
+				sendErr = fmt.Errorf("send %d bytes at %d of %s: %w", n, off, f.Name(), err)
+				return true
+			case sent == 0:
+				sendErr = fmt.Errorf("%w: %s ends at %d, %d bytes early", ErrSource, f.Name(), off, n)
+				return true
+			}
+			n -= sent
+		}
+		return true
+	})
+	return true, errors.Join(sendErr, err)
 }
 
 // writev loops because pwritev may write less than it was given.

@@ -54,6 +54,9 @@ type File interface {
 	Name() string
 }
 
+// ErrSource says that SendTo failed because of the file.
+var ErrSource = errors.New("the file cannot be sent")
+
 // ErrLocked says that another process, or this one, holds a lock already.
 var ErrLocked = errors.New("locked by another process")
 
