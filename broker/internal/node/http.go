@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/pprof"
-	"runtime"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -44,8 +43,6 @@ func (n *Node) handler() http.Handler {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-		runtime.SetMutexProfileFraction(100)
-		runtime.SetBlockProfileRate(1_000_000) // ns blocked per sample
 	}
 	return mux
 }
