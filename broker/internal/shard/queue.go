@@ -96,6 +96,13 @@ func (q *queue) put(ctx context.Context, p *pending) error {
 	}
 }
 
+// waiting is how many bytes are queued.
+func (q *queue) waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bytes
+}
+
 // take removes batches from the front: as many as fit into limit bytes, at
 // least one if there is any.
 func (q *queue) take(limit int) []*pending {

@@ -91,12 +91,14 @@ type Shard struct {
 	peerLost             chan struct{}         // capacity 1: a peer's last connection has ended
 	changed              signal                // woken when the leader, the term or readiness changes
 
-	office   atomic.Pointer[office] // nil unless this node leads and is ready
-	retake   chan struct{}          // the office was given up though this node may lead
-	queue    *queue
-	flying   chan struct{} // one value for each flight
-	flights  chan *flight
-	flightMu sync.Mutex // guards inFlight of heads, and landed, err and repeats of flights
+	office       atomic.Pointer[office] // nil unless this node leads and is ready
+	retake       chan struct{}          // the office was given up though this node may lead
+	queue        *queue
+	flying       chan struct{} // one value for each flight
+	smallFlights int           // see worthwhile
+	landed       chan struct{} // capacity 1: there is one value less
+	flights      chan *flight
+	flightMu     sync.Mutex // guards inFlight of heads, and landed, err and repeats of flights
 }
 
 // Open recovers the shard from its directory: everything that this replica knew
@@ -109,7 +111,10 @@ func Open(o Options) (*Shard, error) {
 		log: o.Log, fail: o.Fatal,
 		reset: make(chan struct{}, 1), snapshotDue: make(chan struct{}, 1), peerLost: make(chan struct{}, 1), retake: make(chan struct{}, 1),
 		askedIndex: newRounds(readRoundTime), confirmedIndex: newRounds(readRoundTime),
-		queue: newQueue(), flying: make(chan struct{}, maxFlights), flights: make(chan *flight, maxFlights),
+		queue: newQueue(), flying: make(chan struct{}, maxFlights), flights: make(chan *flight, maxFlights), landed: make(chan struct{}, 1),
+	}
+	if s.smallFlights = 1; o.Sync {
+		s.smallFlights = 2
 	}
 	var err error
 	s.logStore, err = shardlog.Open(shardlog.Options{
