@@ -6,7 +6,8 @@
 // contiguous part of one entry that belongs to one partition: whole batches,
 // just as clients will fetch them. Set applies committed entries run by run
 // and gives out a Partition for each key; start reading at Set.Apply, then
-// Partition.Read.
+// Partition.Read, and records.go for reads that leave in the log what need not
+// be looked at.
 //
 // # What must always hold
 //

@@ -8,8 +8,8 @@
 // # Where to begin
 //
 // Log (log.go) is what users see; Open (open.go, chain.go) finds what is on the
-// disk, StoreLogs (append.go) adds to it, read.go reads it, delete.go takes it
-// away. segment.go is one file of the chain, frame.go and segfile.go its bytes.
+// disk, StoreLogs (append.go) adds to it, read.go reads it, section.go has it sent,
+// delete.go takes it away. segment.go is one file of the chain, frame.go and segfile.go its bytes.
 // SnapshotStore (snapstore.go, snapfile.go) keeps what the state machine saves;
 // stream.go is what a replica is sent that is behind the log's head, sink.go
 // and install.go are how it takes that in.

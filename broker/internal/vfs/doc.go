@@ -24,5 +24,6 @@
 //   - Once a Sync has failed nothing is known about what is on the disk: a later
 //     Sync that succeeds does not mean that the earlier bytes are there.
 //
-// Read vfs.go for the interface, mem.go and crash.go for what a crash does.
+// Read vfs.go for the interface, send.go for the way from a file to a socket, mem.go
+// and crash.go for what a crash does.
 package vfs
