@@ -101,6 +101,8 @@
 //  12. An install never takes away what may have been acknowledged: entries above
 //     the snapshot stay if the log agrees with it, and a snapshot that is not above
 //     what is known to be committed is refused if the log does not.
+//  13. A file that was given to a socket (section.go) never becomes a spare: what the
+//     socket has not sent yet is still the file's.
 //
 // # A torn tail, and damage
 //

@@ -32,7 +32,7 @@ type Section struct {
 // Section finds n bytes of an entry's Data from off on. They are not verified, as
 // by ReadPayload. The error of a missing entry is raft.ErrLogNotFound.
 func (l *Log) Section(index uint64, off, n int) (*Section, error) {
-	v, err := l.pin(index)
+	v, err := l.pinToSend(index)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +47,21 @@ func (l *Log) Section(index uint64, off, n int) (*Section, error) {
 	}
 	l.files.release(&v)
 	return nil, err
+}
+
+// pinToSend is pin for a file that sockets are given: before it is pinned it is
+// settled that it does not become a spare.
+func (l *Log) pinToSend(index uint64) (view, error) {
+	l.mu.RLock()
+	s := l.find(index)
+	l.mu.RUnlock()
+	if s == nil {
+		return view{}, raft.ErrLogNotFound
+	}
+	s.mu.Lock()
+	s.sent = true
+	s.mu.Unlock()
+	return l.files.acquire(s)
 }
 
 // SendTo writes the section's bytes to conn; see vfs.SendTo.

@@ -25,9 +25,12 @@ type segment struct {
 	end            int64  // where the next frame goes
 	sealed         bool   // takes no more entries
 
-	mu      sync.Mutex // guards what follows
-	holds   int        // who needs the file to stay; see reaper
-	gone    bool       // the file is no longer this segment's
+	mu    sync.Mutex // guards what follows
+	holds int        // who needs the file to stay; see reaper
+	gone  bool       // the file is no longer this segment's
+	// sent says that sockets have been given the file. Its pages may be in their
+	// queues for as long as a client likes, so it must never be written over.
+	sent    bool
 	trailed bool       // has its trailer: res can be closed and loaded again
 	res     *resources // nil while closed
 }

@@ -114,7 +114,7 @@ func (p *spares) retire(l *Log, s *segment) error {
 	if p.preparing {
 		have++
 	}
-	if s.size != l.opts.SegmentBytes || have >= maxSpares {
+	if s.sent || s.size != l.opts.SegmentBytes || have >= maxSpares {
 		return ignoreMissing(l.fs.Remove(s.path))
 	}
 	path := strings.TrimSuffix(s.path, segSuffix) + freeSuffix
