@@ -140,8 +140,7 @@ func (f *fetching) serve(p *fetched, room int, first bool) (atOnce bool) {
 
 // read finds records, and reads them unless they can be streamed.
 func (f *fetching) read(p *fetched, room int, first bool) (partition.Records, error) {
-	harm := mutant.Is(mutant.FlippedByte) || mutant.Is(mutant.Restamped)
-	if f.req.Streams && f.body.Version >= 10 && !harm {
+	if f.req.Streams && f.body.Version >= 10 && !mutant.ChangesRecords() {
 		return p.log.Find(p.want.offset, room, first)
 	}
 	data, err := p.log.Read(p.want.offset, room, first)

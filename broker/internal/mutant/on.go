@@ -31,3 +31,6 @@ func choose() Bug {
 	os.Exit(2)
 	return ""
 }
+
+// ChangesRecords reports whether the planted bug changes records on their way out, so that they have to be in memory.
+func ChangesRecords() bool { return chosen == FlippedByte || chosen == Restamped }
