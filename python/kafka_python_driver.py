@@ -94,7 +94,14 @@ class Producer:
         future.add_errback(lambda error: done(-1, error))
 
     def close(self, grace):
-        self._client.close(timeout=grace)  # raises KafkaTimeoutError where something is left
+        try:
+            self._client.close(timeout=grace)  # raises KafkaTimeoutError where something is left
+        except AttributeError:
+            # kafka-python 2 has its sender end, and then wakes it up: one that has ended in between has closed
+            # what it would be woken by. Everything was flushed before that.
+            self._client._sender.join(grace)
+            if self._client._sender.is_alive():
+                raise
 
 
 class Consumer(ConsumerRebalanceListener):
