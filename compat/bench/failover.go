@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -31,9 +32,10 @@ func failover(ctx context.Context, s *System) (map[string]float64, error) {
 		return nil, err
 	}
 	var clients, brokers []float64
-	for trial := range s.Bench.Count(5, 2) {
+	for trial := range s.Bench.Count(5, 1) {
 		t := trialOf{c: s.Cluster, topic: topic}
-		if err := t.run(ctx); err != nil {
+		dead, err := t.run(ctx)
+		if err != nil {
 			return nil, fmt.Errorf("trial %d: %w", trial+1, err)
 		}
 		clients, brokers = append(clients, millis(t.client)), append(brokers, millis(t.broker))
@@ -41,7 +43,7 @@ func failover(ctx context.Context, s *System) (map[string]float64, error) {
 			x, y := t.timeline()
 			s.Series("records acknowledged a second by seconds from the kill", x, y)
 		}
-		if err := s.Cluster.Restore(ctx); err != nil {
+		if err := errors.Join(s.Cluster.StartNode(ctx, dead), s.Cluster.WaitReady(ctx)); err != nil {
 			return nil, fmt.Errorf("after trial %d: %w", trial+1, err)
 		}
 		if err := await(ctx, time.Minute, func() error { return led(ctx, s.Cluster, topic, 1) }); err != nil {
@@ -74,16 +76,8 @@ const (
 	calm = time.Second
 )
 
-func (t *trialOf) run(ctx context.Context) error {
-	conn, err := raw.Dial(ctx, t.c.Direct(1))
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	leader, err := conn.Leader(ctx, t.topic, 0)
-	if err != nil {
-		return err
-	}
+// run returns the node that it has killed.
+func (t *trialOf) run(ctx context.Context) (dead int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
 	defer cancel()
 	writing, stop := context.WithCancel(ctx)
@@ -91,23 +85,25 @@ func (t *trialOf) run(ctx context.Context) error {
 	wrote := make(chan error, 1)
 	go func() { wrote <- t.write(writing) }()
 	if err := await(ctx, 30*time.Second, func() error { return t.calmly(time.Now()) }); err != nil {
-		return fmt.Errorf("before the kill: %w", err)
+		return 0, fmt.Errorf("before the kill: %w", err)
 	}
 
-	t.killed = time.Now()
-	if err := t.c.Kill(ctx, leader.ID); err != nil {
-		return err
+	leader, _, err := placeOf(ctx, t.c, t.topic)
+	if err != nil {
+		return 0, err
 	}
-	asked := make(chan error, 1)
-	go func() { asked <- t.ask(ctx, leader.ID) }()
-	if err := <-asked; err != nil {
-		return err
+	t.killed = time.Now()
+	if err := t.c.Kill(ctx, leader); err != nil {
+		return 0, err
+	}
+	if err := t.ask(ctx, leader); err != nil {
+		return 0, err
 	}
 	if err := await(ctx, 60*time.Second, t.recovered); err != nil {
-		return fmt.Errorf("after the kill: %w", err)
+		return 0, fmt.Errorf("after the kill: %w", err)
 	}
 	stop()
-	return <-wrote
+	return leader, <-wrote
 }
 
 // write has a stock client write one record after the other until it is told to stop.

@@ -53,7 +53,7 @@ func freshness(ctx context.Context, s *System, rate int) (map[string]float64, er
 	}
 	defer cl.Close()
 	before := s.Cluster.NodeCounts(ctx)
-	load := steady{topic: topic, rate: rate, size: recordSize, lead: 3 * time.Second, span: s.Bench.Span(10*time.Second, 4*time.Second)}
+	load := steady{topic: topic, rate: rate, size: recordSize, lead: s.Bench.Span(3*time.Second, 2*time.Second), span: s.Bench.Span(10*time.Second, 3*time.Second)}
 	sent, failed, err := load.produce(ctx, cl, nil)
 	if err != nil {
 		return nil, err

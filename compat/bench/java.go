@@ -28,11 +28,17 @@ func javaTool(ctx context.Context, b *Bench, class string, args ...string) (stri
 
 // produceJava has Kafka's own tool produce records, of which the first are not counted.
 func produceJava(ctx context.Context, s *System) (map[string]float64, error) {
+	if s.Bench.Quick {
+		return nil, errNotQuick
+	}
 	topic, err := newTopic(ctx, s.Cluster, partitions)
 	if err != nil {
 		return nil, err
 	}
-	counted, warm := s.Bench.Count(600_000, 200_000), s.Bench.Count(200_000, 100_000)
+	if err := touchMemory(9 << 30); err != nil {
+		return nil, err
+	}
+	const counted, warm = 400_000, 200_000
 	var rate float64
 	values, err := cost(s, func() (float64, float64, error) {
 		out, err := javaTool(ctx, s.Bench, "org.apache.kafka.tools.ProducerPerformance",
