@@ -35,7 +35,10 @@ func fetchRows() []Row {
 		row("fetch-follower", "one partition from a follower, "+light, func(ctx context.Context, s *System) (map[string]float64, error) {
 			return fetchRaw(ctx, s, 1, true)
 		}),
-		row("fetch-fanout", "one partition to four readers at the same time from its leader, "+light, func(ctx context.Context, s *System) (map[string]float64, error) {
+		row("fetch-fanout", "one partition to four readers at the same time from its leader; not in a quick run; "+light, func(ctx context.Context, s *System) (map[string]float64, error) {
+			if s.Bench.Quick {
+				return nil, errNotQuick
+			}
 			return fetchRaw(ctx, s, 4, false)
 		}),
 	}

@@ -52,12 +52,12 @@ func produceFranz(ctx context.Context, s *System) (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := touchMemory(s.Bench.Count(9<<30, 4<<30)); err != nil {
+	if err := touchMemory(s.Bench.Count(9<<30, 2<<30)); err != nil {
 		return nil, err
 	}
 	return cost(s, func() (float64, float64, error) {
 		start := time.Now()
-		bytes, err := flood(ctx, s.Cluster.Bootstrap(), topic, s.Bench.Span(8*time.Second, 4*time.Second))
+		bytes, err := flood(ctx, s.Cluster.Bootstrap(), topic, s.Bench.Span(8*time.Second, 3*time.Second))
 		return bytes, time.Since(start).Seconds(), err
 	})
 }

@@ -52,7 +52,7 @@ func TestDistinct(t *testing.T) {
 	want := [][]string{{"r"}, {"r", "s"}, {"r", "s"}, {"r"}}
 	for i, l := range lives {
 		var names []string
-		for _, row := range distinct(rows, l) {
+		for _, row := range distinct(rows, l, Shared) {
 			names = append(names, row.Name)
 		}
 		if strings.Join(names, " ") != strings.Join(want[i], " ") {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -66,21 +67,53 @@ func (r *runner) run(ctx context.Context) error {
 				r.measure(ctx, row, &System{Bench: r.b}, pair)
 			}
 		}
-		for _, l := range lives {
-			if !r.system.MatchString(l.kind.Name()) {
-				continue
+		if err := r.share(ctx, due, pair); err != nil {
+			return err
+		}
+		for _, row := range due {
+			if row.Life == Alone {
+				r.alone(ctx, row, pair)
 			}
-			if err := r.live(ctx, l, distinct(due, l), pair); err != nil {
-				return err
-			}
-			if ctx.Err() != nil {
-				return fmt.Errorf("interrupted: %w", ctx.Err())
-			}
-			if err := r.keep(r.samples); err != nil {
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("interrupted: %w", ctx.Err())
+		}
+		if err := r.keep(r.samples); err != nil {
+			return err
+		}
+	}
+}
+
+// share has each system live once, and measures the rows that share it.
+func (r *runner) share(ctx context.Context, due []Row, pair int) error {
+	for _, l := range r.lives() {
+		if rows := distinct(due, l, Shared); len(rows) > 0 {
+			if err := r.live(ctx, System{Kind: l.kind, Durable: l.durable, Bench: r.b}, rows, pair); err != nil {
 				return err
 			}
 		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("interrupted: %w", ctx.Err())
+		}
+		if err := r.keep(r.samples); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// alone measures a row that starts systems itself, on one after the other.
+func (r *runner) alone(ctx context.Context, row Row, pair int) {
+	for _, l := range r.lives() {
+		if row.Class.durable(l.kind) == l.durable {
+			r.measure(ctx, row, &System{Kind: l.kind, Durable: l.durable, Bench: r.b}, pair)
+		}
+	}
+}
+
+// lives are those of the systems that are to be measured.
+func (r *runner) lives() []life {
+	return slices.DeleteFunc(slices.Clone(lives), func(l life) bool { return !r.system.MatchString(l.kind.Name()) })
 }
 
 // due are the rows that have a pair of this number.
@@ -104,12 +137,12 @@ func (r *runner) due(pair int) []Row {
 	return out
 }
 
-// distinct are the rows for which this life has something to tell, each name once.
-func distinct(rows []Row, l life) []Row {
+// distinct are the rows with such a life for which this system has something to tell, each name once.
+func distinct(rows []Row, l life, of Life) []Row {
 	seen := map[string]bool{}
 	var out []Row
 	for _, row := range rows {
-		if row.Life == Machine || row.Class.durable(l.kind) != l.durable || seen[row.Name] {
+		if row.Life != of || row.Class.durable(l.kind) != l.durable || seen[row.Name] {
 			continue
 		}
 		seen[row.Name] = true
@@ -118,30 +151,8 @@ func distinct(rows []Row, l life) []Row {
 	return out
 }
 
-// live starts a system, warms it up, measures all rows that share it, ends it, and then measures those that start their
-// own.
-func (r *runner) live(ctx context.Context, l life, rows []Row, pair int) error {
-	s := System{Kind: l.kind, Durable: l.durable, Bench: r.b}
-	var shared, alone []Row
-	for _, row := range rows {
-		if row.Life == Shared {
-			shared = append(shared, row)
-		} else {
-			alone = append(alone, row)
-		}
-	}
-	if len(shared) > 0 {
-		if err := r.share(ctx, s, shared, pair); err != nil {
-			return err
-		}
-	}
-	for _, row := range alone {
-		r.measure(ctx, row, &s, pair)
-	}
-	return nil
-}
-
-func (r *runner) share(ctx context.Context, s System, rows []Row, pair int) (err error) {
+// live starts a system, warms it up, measures all rows that share it, and ends it.
+func (r *runner) live(ctx context.Context, s System, rows []Row, pair int) (err error) {
 	start := time.Now()
 	if r.late() {
 		for _, row := range rows {
@@ -174,6 +185,9 @@ func (r *runner) share(ctx context.Context, s System, rows []Row, pair int) (err
 // longest is what one measurement may take.
 const longest = 15 * time.Minute
 
+// overTime is why a quick run has not measured something.
+const overTime = "the five minutes of QUICK=1 were over"
+
 // late tells whether the time of a quick run is over.
 func (r *runner) late() bool { return !r.until.IsZero() && time.Now().After(r.until) }
 
@@ -186,7 +200,7 @@ func (r *runner) measure(ctx context.Context, row Row, s *System, pair int) {
 		sample.System = s.Kind.Name()
 	}
 	if r.late() {
-		sample.Why = "the five minutes of QUICK=1 were over"
+		sample.Why = overTime
 		r.add(sample)
 		return
 	}
@@ -204,6 +218,9 @@ func (r *runner) measure(ctx context.Context, row Row, s *System, pair int) {
 	sample.Values = values
 	if err != nil {
 		sample.Why, sample.Values = err.Error(), nil
+		if r.late() {
+			sample.Why = overTime
+		}
 	}
 	fmt.Printf("    %-18s %s %s\n", s, row.Name, brief(row, sample))
 	r.add(sample)

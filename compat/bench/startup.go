@@ -39,7 +39,7 @@ func starts(ctx context.Context, s *System, nodes int) (map[string]float64, erro
 	if err := c.WaitReady(ctx); err != nil {
 		return nil, err
 	}
-	if err := stopAll(ctx, c); err != nil {
+	if err := stopAll(ctx, c, s.Bench.Span(8*time.Second, 3*time.Second)); err != nil {
 		return nil, err
 	}
 	again, err := start(ctx, c, false)
@@ -49,13 +49,10 @@ func starts(ctx context.Context, s *System, nodes int) (map[string]float64, erro
 	return map[string]float64{"fresh": millis(fresh), "restart": millis(again)}, nil
 }
 
-// stopWithin is how long nodes are given for a graceful stop. The last of three Kafka nodes has no controllers left to tell
-// of it, and would try for minutes.
-const stopWithin = 8 * time.Second
-
-// stopAll stops all nodes at the same time, and kills those that are still there after a while.
-func stopAll(ctx context.Context, c *cluster.Cluster) error {
-	graceful, cancel := context.WithTimeout(ctx, stopWithin)
+// stopAll stops all nodes at the same time, and kills those that are still there after a while: the last of three Kafka nodes
+// has no controllers left to tell of its end, and would try for minutes.
+func stopAll(ctx context.Context, c *cluster.Cluster, within time.Duration) error {
+	graceful, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	var wg sync.WaitGroup
 	for _, n := range c.Members() {

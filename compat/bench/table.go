@@ -6,16 +6,22 @@ import (
 	"unicode/utf8"
 )
 
-// table is the results for a terminal.
+// table is the results for a terminal: a line for each figure that there is, and why others are not.
 func table(rs []Result) string {
 	head := []string{"row", "class", "ours", "Kafka", "unit", "ratio", "spread", "of limit", "goal", ""}
 	lines := [][]string{head}
 	var notes []string
 	for _, r := range rs {
-		lines = append(lines, []string{r.Row, string(r.Class), value(r.Ours), value(r.Kafka), r.Unit, value(r.Ratio), spread(r), percent(r.OfIt), r.Goal, verdict(r)})
 		if r.Why != "" {
-			notes = append(notes, fmt.Sprintf("  %s %s: %s", r.Row, r.Class, r.Why))
+			name, _, _ := strings.Cut(r.Row, ".")
+			if note := strings.TrimRight(fmt.Sprintf("  %s %s", name, r.Class), " ") + ": " + r.Why; !contains(notes, note) {
+				notes = append(notes, note)
+			}
 		}
+		if r.Ours == nil && r.Kafka == nil {
+			continue
+		}
+		lines = append(lines, []string{r.Row, string(r.Class), value(r.Ours), value(r.Kafka), r.Unit, value(r.Ratio), spread(r), percent(r.OfIt), r.Goal, verdict(r)})
 	}
 	widths := make([]int, len(head))
 	for _, l := range lines {
