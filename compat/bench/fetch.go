@@ -44,13 +44,13 @@ func fetchRows() []Row {
 	}
 }
 
-// stock fills a topic with what there is to be read.
+// stock fills a topic with what there is to be read: as much on one system as on the other.
 func stock(ctx context.Context, s *System, partitions int) (topic string, bytes float64, err error) {
 	topic, err = newTopic(ctx, s.Cluster, partitions)
 	if err != nil {
 		return "", 0, err
 	}
-	bytes, err = flood(ctx, s.Cluster.Bootstrap(), topic, s.Bench.Span(3*time.Second, 1500*time.Millisecond))
+	bytes, err = fill(ctx, s.Cluster.Bootstrap(), topic, s.Bench.Count(400*mb, 150*mb))
 	return topic, bytes, err
 }
 

@@ -35,8 +35,19 @@ func noise(size int) []byte {
 
 // flood produces for a time as fast as it goes, waits until all is acknowledged, and returns how many bytes of values that
 // were.
-func flood(ctx context.Context, bootstrap []string, topic string, span time.Duration, opts ...kgo.Opt) (float64, error) {
-	cl, err := client(bootstrap, append(opts, kgo.DefaultProduceTopic(topic))...)
+func flood(ctx context.Context, bootstrap []string, topic string, span time.Duration) (float64, error) {
+	end := time.Now().Add(span)
+	return pour(ctx, bootstrap, topic, func(int) bool { return time.Now().Before(end) })
+}
+
+// fill is flood for so many bytes.
+func fill(ctx context.Context, bootstrap []string, topic string, bytes int) (float64, error) {
+	return pour(ctx, bootstrap, topic, func(sent int) bool { return sent*recordSize < bytes })
+}
+
+// pour produces as fast as it goes while more is wanted than was sent.
+func pour(ctx context.Context, bootstrap []string, topic string, more func(sent int) bool) (float64, error) {
+	cl, err := client(bootstrap, kgo.DefaultProduceTopic(topic))
 	if err != nil {
 		return 0, err
 	}
@@ -44,9 +55,9 @@ func flood(ctx context.Context, bootstrap []string, topic string, span time.Dura
 	value := noise(recordSize)
 	var acked atomic.Int64
 	var failed atomic.Pointer[error]
-	end := time.Now().Add(span)
-	for time.Now().Before(end) && failed.Load() == nil {
-		for range 64 { // the clock is not for free
+	const step = 64 // to look at the clock takes time
+	for sent := 0; more(sent) && failed.Load() == nil; sent += step {
+		for range step {
 			cl.Produce(ctx, &kgo.Record{Value: value}, func(_ *kgo.Record, err error) {
 				if err != nil {
 					failed.CompareAndSwap(nil, &err)

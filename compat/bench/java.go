@@ -82,7 +82,7 @@ func javaRows() []Row {
 }
 
 // errNotQuick is why rows that start a JVM of their own, or take minutes, are left out of a quick run.
-var errNotQuick = fmt.Errorf("not in a quick run (QUICK=1): %w", ErrCannot)
+var errNotQuick = fmt.Errorf("%w in a quick run (QUICK=1)", ErrCannot)
 
 func fetchJava(ctx context.Context, s *System) (map[string]float64, error) {
 	if s.Bench.Quick {

@@ -14,7 +14,7 @@ import (
 var pageHTML string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"value": value, "percent": percent, "spread": spread, "verdict": verdict, "number": number,
+	"value": value, "percent": percent, "spread": spread, "verdict": verdict, "missing": missing,
 }).Parse(pageHTML))
 
 // figure is a plot with its title, as SVG.

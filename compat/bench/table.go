@@ -10,14 +10,7 @@ import (
 func table(rs []Result) string {
 	head := []string{"row", "class", "ours", "Kafka", "unit", "ratio", "spread", "of limit", "goal", ""}
 	lines := [][]string{head}
-	var notes []string
 	for _, r := range rs {
-		if r.Why != "" {
-			name, _, _ := strings.Cut(r.Row, ".")
-			if note := strings.TrimRight(fmt.Sprintf("  %s %s", name, r.Class), " ") + ": " + r.Why; !contains(notes, note) {
-				notes = append(notes, note)
-			}
-		}
 		if r.Ours == nil && r.Kafka == nil {
 			continue
 		}
@@ -42,10 +35,22 @@ func table(rs []Result) string {
 		}
 		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
-	if len(notes) > 0 {
-		b.WriteString("\nNot measured:\n" + strings.Join(notes, "\n") + "\n")
+	if notes := missing(rs); len(notes) > 0 {
+		b.WriteString("\nNot measured:\n  " + strings.Join(notes, "\n  ") + "\n")
 	}
 	return b.String()
+}
+
+// missing is what was not measured of which row, and why.
+func missing(rs []Result) []string {
+	var notes []string
+	for _, r := range rs {
+		name, _, _ := strings.Cut(r.Row, ".")
+		if note := strings.TrimSpace(name+" "+string(r.Class)) + ": " + r.Why; r.Why != "" && !contains(notes, note) {
+			notes = append(notes, note)
+		}
+	}
+	return notes
 }
 
 func value(v *float64) string {
