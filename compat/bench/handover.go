@@ -4,14 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"lockstep/compat/internal/cluster"
-	"lockstep/compat/internal/raw"
-
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // handoverRows are what a writer notices of a leader that is moved on purpose.
@@ -66,84 +61,8 @@ func moveAbout(ctx context.Context, c *cluster.Cluster, topic string, begin time
 		if err != nil {
 			return err
 		}
-		if err := move(ctx, c, topic, other); err != nil {
+		if err := c.TransferPartition(ctx, topic, 0, other); err != nil {
 			return fmt.Errorf("move %d, from node %d to node %d: %w", i+1, leader, other, err)
-		}
-	}
-	return nil
-}
-
-// move hands partition 0 to a node, in the way that the system has for that.
-func move(ctx context.Context, c *cluster.Cluster, topic string, to int) error {
-	if c.Features().Transfer {
-		return c.TransferPartition(ctx, topic, 0, to)
-	}
-	conn, err := raw.Dial(ctx, c.Direct(1))
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if err := prefer(ctx, conn, topic, to, c.Members()); err != nil {
-		return err
-	}
-	return elect(ctx, conn, topic)
-}
-
-// prefer makes a node the preferred leader: the same replicas in another order, which moves no data.
-func prefer(ctx context.Context, conn *raw.Conn, topic string, to int, members []int) error {
-	req := kmsg.NewPtrAlterPartitionAssignmentsRequest()
-	req.TimeoutMillis = 10_000
-	t := kmsg.NewAlterPartitionAssignmentsRequestTopic()
-	t.Topic = topic
-	p := kmsg.NewAlterPartitionAssignmentsRequestTopicPartition()
-	p.Replicas = []int32{int32(to)}
-	for _, n := range members {
-		if !slices.Contains(p.Replicas, int32(n)) {
-			p.Replicas = append(p.Replicas, int32(n))
-		}
-	}
-	t.Partitions = append(t.Partitions, p)
-	req.Topics = append(req.Topics, t)
-	r, err := conn.Do(ctx, req, -1)
-	if err != nil {
-		return err
-	}
-	resp := r.(*kmsg.AlterPartitionAssignmentsResponse)
-	codes := []int16{resp.ErrorCode}
-	for _, t := range resp.Topics {
-		for _, p := range t.Partitions {
-			codes = append(codes, p.ErrorCode)
-		}
-	}
-	return refused("prefer a leader", codes)
-}
-
-// elect has the preferred leader elected.
-func elect(ctx context.Context, conn *raw.Conn, topic string) error {
-	req := kmsg.NewPtrElectLeadersRequest()
-	req.TimeoutMillis = 10_000
-	t := kmsg.NewElectLeadersRequestTopic()
-	t.Topic, t.Partitions = topic, []int32{0}
-	req.Topics = append(req.Topics, t)
-	r, err := conn.Do(ctx, req, -1)
-	if err != nil {
-		return err
-	}
-	resp := r.(*kmsg.ElectLeadersResponse)
-	codes := []int16{resp.ErrorCode}
-	for _, t := range resp.Topics {
-		for _, p := range t.Partitions {
-			codes = append(codes, p.ErrorCode)
-		}
-	}
-	return refused("elect the preferred leader", codes)
-}
-
-// refused is the first code that is an error.
-func refused(what string, codes []int16) error {
-	for _, code := range codes {
-		if err := kerr.ErrorForCode(code); err != nil && !errors.Is(err, kerr.ElectionNotNeeded) {
-			return fmt.Errorf("%s: %w", what, err)
 		}
 	}
 	return nil

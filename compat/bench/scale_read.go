@@ -169,16 +169,16 @@ func (b *readBench) run(ctx context.Context, far bool) (readRun, error) {
 	}
 	warm, span := b.s.Bench.Span(2*time.Second, time.Second), b.s.Bench.Span(5*time.Second, 2*time.Second)
 	var before, after map[int]int64
-	var busy [2]procfs.CPUStat
+	var cpuBefore, cpuAfter procfs.CPUStat
 	got, err := all.Measure(ctx, warm, span, func(end bool) (err error) {
-		if sent, err := b.lab.Sent(); err != nil {
-			return err
-		} else if end {
-			after = sent
-		} else {
-			before = sent
+		sent, cpu := &before, &cpuBefore
+		if end {
+			sent, cpu = &after, &cpuAfter
 		}
-		busy[boolInt(end)], err = machineCPU()
+		if *sent, err = b.lab.Sent(); err != nil {
+			return err
+		}
+		*cpu, err = machineCPU()
 		return err
 	})
 	if err != nil {
@@ -196,15 +196,8 @@ func (b *readBench) run(ctx context.Context, far bool) (readRun, error) {
 	for n := range after {
 		out.sent[n] = float64(after[n]-before[n]) / mb / span.Seconds()
 	}
-	out.cpu = busyShare(busy[0], busy[1])
+	out.cpu = busyShare(cpuBefore, cpuAfter)
 	return out, nil
-}
-
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // machineCPU is what all of the machine's processors have done so far, in seconds.
