@@ -10,6 +10,10 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"lockstep/compat/internal/raw"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // ErrCannot is wrapped by errors of what this target or this runtime cannot do at all: a cell that needs it is a skip.
@@ -209,4 +213,25 @@ func httpPost(ctx context.Context, url string) error {
 		err = fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(body)))
 	}
 	return err
+}
+
+// AskController asks nodes in turn until one does not say that another is the controller (kerr.NotController): some targets
+// insist on that one.
+func (c *Cluster) AskController(ctx context.Context, ask func(*raw.Conn) error) error {
+	var last error
+	for _, n := range Nodes() {
+		conn, err := raw.Dial(ctx, c.Direct(n))
+		if err == nil {
+			err = ask(conn)
+			conn.Close()
+		}
+		if err == nil {
+			return nil
+		}
+		last = fmt.Errorf("node %d: %w", n, err)
+		if !errors.Is(err, kerr.NotController) {
+			return last
+		}
+	}
+	return last
 }

@@ -2,13 +2,10 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
 	"lockstep/compat/internal/raw"
-
-	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // PeerGreeting implements Target: controllers take questions for versions like any listener.
@@ -17,36 +14,16 @@ func (Kafka) PeerGreeting(int, int) raw.Greeting { return raw.KafkaGreeting() }
 // Transfer implements Target: Kafka elects the preferred replica on request, so the node is made that and elected. It stays
 // the preferred one.
 func (Kafka) Transfer(ctx context.Context, c *Cluster, topic string, partition int32, to int) error {
-	if err := c.askController(ctx, func(conn *raw.Conn) error {
+	if err := c.AskController(ctx, func(conn *raw.Conn) error {
 		replicas := append([]int{to}, Others(to)...)
 		return conn.Reassign(ctx, topic, partition, replicas)
 	}); err != nil {
 		return fmt.Errorf("make node %d the preferred replica of %s-%d: %w", to, topic, partition, err)
 	}
-	if err := c.askController(ctx, func(conn *raw.Conn) error { return conn.ElectPreferred(ctx, topic, partition) }); err != nil {
+	if err := c.AskController(ctx, func(conn *raw.Conn) error { return conn.ElectPreferred(ctx, topic, partition) }); err != nil {
 		return fmt.Errorf("elect node %d as the leader of %s-%d: %w", to, topic, partition, err)
 	}
 	return nil
-}
-
-// askController asks nodes in turn until one does not say that another is the controller.
-func (c *Cluster) askController(ctx context.Context, ask func(*raw.Conn) error) error {
-	var last error
-	for _, n := range Nodes() {
-		conn, err := raw.Dial(ctx, c.Direct(n))
-		if err == nil {
-			err = ask(conn)
-			conn.Close()
-		}
-		if err == nil {
-			return nil
-		}
-		last = fmt.Errorf("node %d: %w", n, err)
-		if !errors.Is(err, kerr.NotController) {
-			return last
-		}
-	}
-	return last
 }
 
 // Beyond implements Target: the log is larger than what lies below the high watermark.

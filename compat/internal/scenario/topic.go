@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -10,8 +9,6 @@ import (
 
 	"lockstep/compat/internal/cluster"
 	"lockstep/compat/internal/raw"
-
-	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Topic is a cell's own topic, and the partition of it that the cell uses.
@@ -83,25 +80,10 @@ func (c *Cell) TopicWith(ctx context.Context, configs map[string]string, partiti
 	return Topic{}, Unknownf("none of the %d partitions of %s has a fitting leader", partitions, name)
 }
 
-// create asks each node in turn: where only the controller creates topics, one of them is it.
+// create makes a topic where topics are made.
 func (c *Cell) create(ctx context.Context, name string, partitions int32, configs map[string]string) error {
 	return every(ctx, 100*time.Millisecond, func() error {
-		var last error
-		for _, n := range cluster.Nodes() {
-			conn, err := raw.Dial(ctx, c.Cluster.Direct(n))
-			if err == nil {
-				err = conn.CreateTopic(ctx, name, partitions, configs)
-				conn.Close()
-			}
-			if err == nil {
-				return nil
-			}
-			last = fmt.Errorf("node %d: %w", n, err)
-			if !errors.Is(err, kerr.NotController) {
-				return last
-			}
-		}
-		return last
+		return c.Cluster.AskController(ctx, func(conn *raw.Conn) error { return conn.CreateTopic(ctx, name, partitions, configs) })
 	})
 }
 
