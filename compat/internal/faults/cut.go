@@ -20,49 +20,54 @@ const (
 	linkFeltWithin = 20 * time.Second
 )
 
-// Refused cuts edges the loud way: connections are reset and new ones are refused.
-func Refused(c *cluster.Cluster, edges ...cluster.Edge) Fault {
-	name := fmt.Sprintf("refused %v", edges)
-	edges = c.Links(edges...)
+// overLinks is a fault of edges, and of those over which the same nodes talk beside them: what is done to each of them and
+// taken back, and how that is felt. It is named by what it is and the edges that were asked for.
+func overLinks(c *cluster.Cluster, what string, edges []cluster.Edge, inject, heal func(cluster.Edge) error, felt func([]cluster.Edge) probe) Fault {
+	links := c.Links(edges...)
 	return Fault{
-		Name:   name,
-		inject: possible(c, edges, func(e cluster.Edge) error { return c.Proxies.SetEnabled(e, false) }),
-		heal:   each(edges, func(e cluster.Edge) error { return c.Proxies.SetEnabled(e, true) }),
-		probe:  cutProbe(c, edges, func(err error) bool { return !errors.Is(err, context.DeadlineExceeded) }),
+		Name:   fmt.Sprintf("%s %v", what, edges),
+		inject: possible(c, links, inject),
+		heal:   each(links, heal),
+		probe:  felt(links),
 		within: linkFeltWithin,
 	}
+}
+
+// Refused cuts edges the loud way: connections are reset and new ones are refused.
+func Refused(c *cluster.Cluster, edges ...cluster.Edge) Fault {
+	set := func(enabled bool) func(cluster.Edge) error {
+		return func(e cluster.Edge) error { return c.Proxies.SetEnabled(e, enabled) }
+	}
+	return overLinks(c, "refused", edges, set(false), set(true),
+		cutFelt(c, func(err error) bool { return !errors.Is(err, context.DeadlineExceeded) }))
 }
 
 // BlackHole cuts edges the quiet way: connections stay, new ones are accepted, and nothing passes in either direction.
 // Healing resets the connections that were caught in it.
 func BlackHole(c *cluster.Cluster, edges ...cluster.Edge) Fault {
-	// A timeout of 0 means never: data is dropped for as long as the toxic is there.
-	hole := toxic{kind: "timeout", streams: bothWays, attrs: map[string]any{"timeout": 0}}
-	name := fmt.Sprintf("black hole %v", edges)
-	edges = c.Links(edges...)
-	return Fault{
-		Name:   name,
-		inject: possible(c, edges, func(e cluster.Edge) error { return hole.add(c, e) }),
-		heal:   each(edges, func(e cluster.Edge) error { return hole.remove(c, e) }),
-		probe:  cutProbe(c, edges, func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }),
-		within: linkFeltWithin,
-	}
+	return toxicOver(c, "black hole", edges, hole,
+		cutFelt(c, func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }))
 }
+
+// hole drops all data, for as long as it is there: a timeout of 0 means never.
+var hole = toxic{kind: "timeout", streams: bothWays, attrs: map[string]any{"timeout": 0}}
 
 // ResetPeer lets connections be made over edges and resets each as soon as something is said on it.
 func ResetPeer(c *cluster.Cluster, edges ...cluster.Edge) Fault {
 	reset := toxic{kind: "reset_peer", streams: []string{"upstream"}, attrs: map[string]any{"timeout": 0}}
-	name := fmt.Sprintf("reset peer %v", edges)
-	edges = c.Links(edges...)
-	return Fault{
-		Name:   name,
-		inject: possible(c, edges, func(e cluster.Edge) error { return reset.add(c, e) }),
-		heal:   each(edges, func(e cluster.Edge) error { return reset.remove(c, e) }),
-		probe: cutProbe(c, edges, func(err error) bool {
-			return !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, syscall.ECONNREFUSED)
-		}),
-		within: linkFeltWithin,
-	}
+	return toxicOver(c, "reset peer", edges, reset, cutFelt(c, func(err error) bool {
+		return !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, syscall.ECONNREFUSED)
+	}))
+}
+
+// toxicOver is overLinks for a toxic.
+func toxicOver(c *cluster.Cluster, what string, edges []cluster.Edge, t toxic, felt func([]cluster.Edge) probe) Fault {
+	return overLinks(c, what, edges, func(e cluster.Edge) error { return t.add(c, e) }, func(e cluster.Edge) error { return t.remove(c, e) }, felt)
+}
+
+// cutFelt is cutProbe of whatever edges.
+func cutFelt(c *cluster.Cluster, like func(error) bool) func([]cluster.Edge) probe {
+	return func(edges []cluster.Edge) probe { return cutProbe(c, edges, like) }
 }
 
 // OneWay is a black hole for what node from asks of node to, while to still asks from: over a peers' edge go one's
@@ -99,7 +104,6 @@ func Unacknowledged(c *cluster.Cluster, leader, follower int) Fault {
 			}
 		}
 	}
-	hole := toxic{kind: "timeout", streams: bothWays, attrs: map[string]any{"timeout": 0}}
 	mute := toxic{kind: "timeout", streams: []string{"downstream"}, attrs: map[string]any{"timeout": 0}}
 	open := cluster.RaftEdge(leader, follower)
 	var others []cluster.Edge

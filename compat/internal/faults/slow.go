@@ -12,13 +12,8 @@ import (
 // Latency delays what goes over edges by d in each direction, so that an answer takes 2d longer.
 func Latency(c *cluster.Cluster, d time.Duration, edges ...cluster.Edge) Fault {
 	late := toxic{kind: "latency", streams: bothWays, attrs: map[string]any{"latency": d.Milliseconds()}}
-	name := fmt.Sprintf("latency %v on %v", d, edges)
-	edges = c.Links(edges...)
-	return Fault{
-		Name:   name,
-		inject: possible(c, edges, func(e cluster.Edge) error { return late.add(c, e) }),
-		heal:   each(edges, func(e cluster.Edge) error { return late.remove(c, e) }),
-		probe: all(edges, func(ctx context.Context, e cluster.Edge) (feel, string) {
+	return toxicOver(c, fmt.Sprintf("latency %v on", d), edges, late, func(edges []cluster.Edge) probe {
+		return all(edges, func(ctx context.Context, e cluster.Edge) (feel, string) {
 			// The fastest of a few: a busy machine is slow at times, never fast.
 			fastest, err := time.Duration(0), error(nil)
 			for i := range 3 {
@@ -31,21 +26,15 @@ func Latency(c *cluster.Cluster, d time.Duration, edges ...cluster.Edge) Fault {
 				}
 			}
 			return feels(fastest >= 2*d), fmt.Sprintf("%s: answers after %v and more", e, fastest.Round(time.Millisecond))
-		}),
-		within: linkFeltWithin,
-	}
+		})
+	})
 }
 
 // Slicer has what goes over edges arrive in pieces of some 16 bytes.
 func Slicer(c *cluster.Cluster, edges ...cluster.Edge) Fault {
 	sliced := toxic{kind: "slicer", streams: bothWays, attrs: map[string]any{"average_size": 16, "size_variation": 4, "delay": 10}}
-	name := fmt.Sprintf("sliced %v", edges)
-	edges = c.Links(edges...)
-	return Fault{
-		Name:   name,
-		inject: possible(c, edges, func(e cluster.Edge) error { return sliced.add(c, e) }),
-		heal:   each(edges, func(e cluster.Edge) error { return sliced.remove(c, e) }),
-		probe: all(edges, func(ctx context.Context, e cluster.Edge) (feel, string) {
+	return toxicOver(c, "sliced", edges, sliced, func(edges []cluster.Edge) probe {
+		return all(edges, func(ctx context.Context, e cluster.Edge) (feel, string) {
 			// The most of a few: pieces that wait in the socket are read together.
 			most := 0
 			for range 3 {
@@ -58,7 +47,6 @@ func Slicer(c *cluster.Cluster, edges ...cluster.Edge) Fault {
 				most = max(most, p.Pieces)
 			}
 			return feels(most > 1), fmt.Sprintf("%s: an answer in %d pieces", e, most)
-		}),
-		within: linkFeltWithin,
-	}
+		})
+	})
 }
