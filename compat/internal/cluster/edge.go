@@ -31,6 +31,14 @@ func (e Edge) Ends() (from, to int, peers bool) {
 	return from, to, e.Peer() && n == 2 && err == nil
 }
 
+// to tells whether an edge leads to a node.
+func (e Edge) to(node int) bool {
+	if _, to, peers := e.Ends(); peers {
+		return to == node
+	}
+	return e == ClientEdge(node) || e == LocalEdge(node)
+}
+
 // Peer tells whether nodes dial it (and not clients).
 func (e Edge) Peer() bool {
 	return strings.HasPrefix(string(e), "raft-") || strings.HasPrefix(string(e), "records-")

@@ -59,15 +59,21 @@ func (p *Proxies) populate(plans []proxyPlan) error {
 
 // SetEnabled opens or closes an edge: a closed one refuses connections, and closing resets those that are open.
 func (p *Proxies) SetEnabled(e Edge, enabled bool) error {
+	_, err := p.set(e, enabled)
+	return err
+}
+
+// set is SetEnabled, and tells whether that changed anything.
+func (p *Proxies) set(e Edge, enabled bool) (changed bool, err error) {
 	proxy, err := p.proxy(e)
 	if err == nil && proxy.Enabled != enabled {
-		proxy.Enabled = enabled
+		proxy.Enabled, changed = enabled, true
 		err = proxy.Save()
 	}
 	if err != nil {
-		return fmt.Errorf("proxy %s, enabled=%v: %w", e, enabled, err)
+		return false, fmt.Errorf("proxy %s, enabled=%v: %w", e, enabled, err)
 	}
-	return nil
+	return changed, nil
 }
 
 // AddToxic puts a toxic on one stream (upstream or downstream) of an edge, under a name of its own.
