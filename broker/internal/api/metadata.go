@@ -19,8 +19,9 @@ import (
 // Brokers are those this node believes alive; replicas on others are listed as
 // offline. A partition's leader is the one this node knows of: while it knows
 // none, or knows it to be dead, the partition has LEADER_NOT_AVAILABLE and
-// leader -1. Between two leaders the answer waits for the next one. A topic that does not exist is created if the client and the
-// configuration allow it, and the answer waits until it has leaders.
+// leader -1. Between two leaders the answer waits for the next one. A topic that
+// does not exist is created if the client and the configuration allow it, and the
+// answer waits until it has leaders.
 //
 // On the local-read listener this node is all there is: the only broker, the
 // controller, and the only replica and leader of every partition, in epoch -1,

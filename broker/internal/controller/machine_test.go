@@ -81,7 +81,7 @@ func TestMachine(t *testing.T) {
 					t.Errorf("%s is %+v, by id %+v", name, topic, s.byID.get(topic.ID))
 				}
 			}
-			if !reflect.DeepEqual(got, c.want) || s.byID.size != s.topics.size {
+			if !reflect.DeepEqual(got, c.want) || entries(s.byID) != entries(s.topics) {
 				t.Errorf("topics %v, want %v", got, c.want)
 			}
 		})
@@ -146,7 +146,7 @@ func view(m *Machine) string {
 	s := m.now.Load()
 	topics := slices.SortedFunc(values(s.topics), func(a, b *Topic) int { return slices.Compare(a.ID[:], b.ID[:]) })
 	deleted := slices.SortedFunc(keys(s.deleted), func(a, b partition.TopicID) int { return slices.Compare(a[:], b[:]) })
-	data, err := json.Marshal([]any{s.Version, s.ClusterID, s.Brokers, topics, deleted, s.NextProducer, s.NextShard, s.byID.size})
+	data, err := json.Marshal([]any{s.Version, s.ClusterID, s.Brokers, topics, deleted, s.NextProducer, s.NextShard, entries(s.byID)})
 	if err != nil {
 		panic(err)
 	}

@@ -16,7 +16,6 @@ const buckets = 512
 // table is empty.
 type table[K comparable, V any] struct {
 	slots *[buckets]map[K]V // neither is changed once set; nil: empty
-	size  int
 }
 
 var tableSeed = maphash.MakeSeed()
@@ -35,19 +34,15 @@ func (t table[K, V]) get(k K) V {
 // with returns a table in which k has the value v.
 func (t table[K, V]) with(k K, v V) table[K, V] {
 	at, slots := t.copied(k)
-	slot := slots[at]
-	before := len(slot)
-	slot[k] = v
-	return table[K, V]{slots, t.size + len(slot) - before}
+	slots[at][k] = v
+	return table[K, V]{slots}
 }
 
 // without returns a table without k.
 func (t table[K, V]) without(k K) table[K, V] {
 	at, slots := t.copied(k)
-	slot := slots[at]
-	before := len(slot)
-	delete(slot, k)
-	return table[K, V]{slots, t.size + len(slot) - before}
+	delete(slots[at], k)
+	return table[K, V]{slots}
 }
 
 // copied returns new slots whose one for k is a copy.
@@ -81,7 +76,7 @@ func (t table[K, V]) all() iter.Seq2[K, V] {
 
 // tableOf makes a table of a map's entries.
 func tableOf[K comparable, V any](from map[K]V) table[K, V] {
-	t := table[K, V]{slots: &[buckets]map[K]V{}, size: len(from)}
+	t := table[K, V]{slots: &[buckets]map[K]V{}}
 	for k, v := range from {
 		at := slotOf(k)
 		if t.slots[at] == nil {

@@ -37,16 +37,6 @@ func (p *Part) Open() (*shardlog.Section, error) {
 	return p.log.Section(p.run.index, int(p.run.pos), int(p.run.size))
 }
 
-// AppendTo appends the part's bytes to dst.
-func (p *Part) AppendTo(dst []byte) ([]byte, error) {
-	if p.Data != nil {
-		return append(dst, p.Data...), nil
-	}
-	// Its own memory, or AppendPayload might return that of others.
-	data, err := p.log.AppendPayload(nil, p.run.index, int(p.run.pos), int(p.run.size))
-	return append(dst, data...), err
-}
-
 // leaveAbove is the size in bytes from which a whole run is left in the log for
 // the system to send: below it, reading it together with others is cheaper.
 const leaveAbove = 32 << 10

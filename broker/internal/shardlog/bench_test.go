@@ -58,7 +58,7 @@ func benchAppend(b *testing.B, size int, sync, recycled bool) {
 	b.StopTimer()
 }
 
-func BenchmarkReadPayload(b *testing.B) {
+func BenchmarkAppendPayload(b *testing.B) {
 	for _, cached := range []bool{true, false} {
 		b.Run(fmt.Sprintf("cached=%v", cached), func(b *testing.B) {
 			o := Options{Dir: b.TempDir(), SegmentBytes: 16 << 20}

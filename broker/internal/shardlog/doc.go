@@ -117,7 +117,7 @@
 // write of a log before anything has noted that it was synced.
 //
 // Bytes in sealed segments are verified when they are read: by GetLog and Replay,
-// but not by ReadPayload, which returns a part of an entry.
+// but not by AppendPayload, which returns a part of an entry.
 //
 // Without Options.Sync a power loss can take everything that was not synced by
 // sealing or closing, even several segments; what remains is a prefix of the log.

@@ -75,7 +75,7 @@ func FuzzOpen(f *testing.F) {
 			} else if !errors.Is(err, ErrDamaged) {
 				t.Fatal(err)
 			}
-			l.ReadPayload(i, 0, 10)
+			l.AppendPayload(nil, i, 0, 10)
 		}
 		if err := l.StoreLog(entry(last+1, 2, 10)); err != nil {
 			t.Fatal(err)

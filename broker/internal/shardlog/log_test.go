@@ -64,13 +64,13 @@ func TestRecentEntriesAreNotCopied(t *testing.T) {
 	if err := l.GetLog(1, &got); err != nil || &got.Data[0] != &e.Data[0] {
 		t.Fatalf("GetLog copied the data (%v)", err)
 	}
-	p, err := l.ReadPayload(1, 10, 20)
+	p, err := l.AppendPayload(nil, 1, 10, 20)
 	if err != nil || &p[0] != &e.Data[10] || len(p) != 20 || cap(p) != 20 {
-		t.Fatalf("ReadPayload copied the data (%v)", err)
+		t.Fatalf("AppendPayload copied the data (%v)", err)
 	}
 }
 
-func TestReadPayload(t *testing.T) {
+func TestAppendPayload(t *testing.T) {
 	for _, cache := range []int64{1, 1 << 20} {
 		o := testOptions(vfs.NewMem())
 		o.CacheBytes = cache
@@ -82,17 +82,17 @@ func TestReadPayload(t *testing.T) {
 			off, n int
 			ok     bool
 		}{{0, 1001, true}, {1, 1000, true}, {1001, 0, true}, {500, 1, true}, {0, 1002, false}, {1000, 2, false}, {-1, 2, false}, {0, -1, false}, {2000, 0, false}} {
-			p, err := l.ReadPayload(1, c.off, c.n)
+			p, err := l.AppendPayload(nil, 1, c.off, c.n)
 			if (err == nil) != c.ok {
-				t.Errorf("cache %d: ReadPayload(%d, %d): %v", cache, c.off, c.n, err)
+				t.Errorf("cache %d: AppendPayload(%d, %d): %v", cache, c.off, c.n, err)
 			} else if c.ok && !bytes.Equal(p, e.Data[c.off:c.off+c.n]) {
-				t.Errorf("cache %d: ReadPayload(%d, %d) gave other bytes", cache, c.off, c.n)
+				t.Errorf("cache %d: AppendPayload(%d, %d) gave other bytes", cache, c.off, c.n)
 			}
 		}
 		if p, err := l.AppendPayload([]byte("pre"), 1, 0, 4); err != nil || string(p) != "pre"+string(e.Data[:4]) {
 			t.Errorf("AppendPayload: %q, %v", p, err)
 		}
-		if _, err := l.ReadPayload(3, 0, 0); !errors.Is(err, raft.ErrLogNotFound) {
+		if _, err := l.AppendPayload(nil, 3, 0, 0); !errors.Is(err, raft.ErrLogNotFound) {
 			t.Errorf("missing entry: %v", err)
 		}
 	}

@@ -136,18 +136,11 @@ func (l *Log) readFailed(index uint64, err error) error {
 	return fmt.Errorf("read entry %d: %w", index, err)
 }
 
-// ReadPayload returns n bytes of an entry's Data from off on: of a recent entry
-// the stored bytes themselves, which are never written again, else a new
-// slice. A range cannot be verified: only GetLog and Replay check the
-// frame's checksum, and batches in it have checksums of their own. The error of a
-// missing entry is raft.ErrLogNotFound.
-func (l *Log) ReadPayload(index uint64, off, n int) ([]byte, error) {
-	return l.AppendPayload(nil, index, off, n)
-}
-
-// AppendPayload is ReadPayload into a buffer of the caller: when dst has no
-// length it may return memory that is not dst's, as ReadPayload does; else the
-// bytes follow dst's.
+// AppendPayload appends n bytes of an entry's Data from off on to dst. When dst
+// has no length it may return memory that is not dst's: of a recent entry the
+// stored bytes themselves, which are never written again. A range cannot be
+// verified: only GetLog and Replay check the frame's checksum, and batches in it
+// have checksums of their own. The error of a missing entry is raft.ErrLogNotFound.
 func (l *Log) AppendPayload(dst []byte, index uint64, off, n int) ([]byte, error) {
 	l.mu.RLock()
 	if e := l.recent.get(index); e != nil {

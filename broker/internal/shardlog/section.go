@@ -30,7 +30,7 @@ type Section struct {
 }
 
 // Section finds n bytes of an entry's Data from off on. They are not verified, as
-// by ReadPayload. The error of a missing entry is raft.ErrLogNotFound.
+// by AppendPayload. The error of a missing entry is raft.ErrLogNotFound.
 func (l *Log) Section(index uint64, off, n int) (*Section, error) {
 	v, err := l.pinToSend(index)
 	if err != nil {
