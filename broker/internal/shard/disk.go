@@ -80,7 +80,7 @@ func (s *Shard) diskFailed(err error) {
 	if !s.failed.CompareAndSwap(nil, &err) {
 		return
 	}
-	s.leaveOffice()
+	s.leaveOffice(s.office.Load())
 	s.log.Error("this replica cannot go on", "error", err)
 	s.fail(err)
 }

@@ -48,10 +48,10 @@ func (s *Shard) lead(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			s.leaveOffice()
+			s.leaveOffice(s.office.Load())
 			return
 		case elected := <-r.LeaderCh():
-			s.leaveOffice()
+			s.leaveOffice(s.office.Load())
 			if elected {
 				s.takeOffice(ctx, r)
 			}
@@ -76,7 +76,13 @@ func (s *Shard) wantOffice() {
 	}
 }
 
-func (s *Shard) leaveOffice() { s.office.Store(nil) }
+// leaveOffice ends an office, unless it has ended.
+func (s *Shard) leaveOffice(o *office) {
+	if o != nil && s.office.Load() == o {
+		s.ledUntil.Store(time.Now().UnixNano()) // first: see vacantNow
+		s.office.CompareAndSwap(o, nil)
+	}
+}
 
 // takeOffice waits until all entries of earlier terms are applied. Raft may
 // have lost the office again by then; the term tells. While it is handing its

@@ -235,11 +235,14 @@ func (s *Shard) finish(f *flight, err error) {
 		}
 	}
 	s.flightMu.Unlock()
+	if err != nil {
+		// What comes next was stamped on top of this: the office is void, before
+		// anybody hears of it and asks who leads. If this node still leads it
+		// takes it anew.
+		s.leaveOffice(f.office)
+	}
 	s.tell(append(f.batches, repeats...), err)
 	if err != nil {
-		// What comes next was stamped on top of this: the office is void. If
-		// this node still leads it takes it anew.
-		s.office.CompareAndSwap(f.office, nil)
 		s.wantOffice()
 	}
 }

@@ -92,6 +92,7 @@ type Shard struct {
 	changed              signal                // woken when the leader, the term or readiness changes
 
 	office       atomic.Pointer[office] // nil unless this node leads and is ready
+	ledUntil     atomic.Int64           // ns since 1970: when the last office was left
 	retake       chan struct{}          // the office was given up though this node may lead
 	queue        *queue
 	flying       chan struct{} // one value for each flight

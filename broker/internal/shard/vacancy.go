@@ -50,6 +50,15 @@ func (s *Shard) vacantNow() bool {
 	if st.Leader >= 0 && st.Leader != s.node {
 		lost = s.mux.Lost(st.Leader)
 	}
+	if st.Role != Leader {
+		if s.office.Load() != nil {
+			return true // deposed this very moment
+		}
+		// Who led until now has heard of no leader for as long.
+		if led := time.Unix(0, s.ledUntil.Load()); led.After(st.LastContact) {
+			st.LastContact = led
+		}
+	}
 	return vacant(st, lost, time.Now())
 }
 

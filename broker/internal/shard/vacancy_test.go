@@ -56,3 +56,41 @@ func TestAwaitLeaderAfterADeath(t *testing.T) {
 	}
 	t.Fatalf("node %d does not run", st.Leader)
 }
+
+// Whoever asks a leader in the moment after it has handed over is told of the next one: also when it has led for so long that it
+// has heard of no other leader for longer than one is waited for.
+func TestAwaitLeaderAfterAHandOver(t *testing.T) {
+	c := newCluster(t, 3)
+	old := c.leader()
+	c.append(old, partition.Key{Partition: 1}, 1)
+	time.Sleep(interregnum + 100*time.Millisecond)
+	next := c.follower(old)
+	epoch := old.Status().Epoch
+	stop, deposed := make(chan struct{}), make(chan Status, 1)
+	go func() { // asks as often as it can, as many clients would
+		for {
+			if st := old.Status(); st.Role != Leader {
+				old.AwaitLeader(t.Context())
+				deposed <- old.Status()
+				return
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	}()
+	defer close(stop)
+	if err := old.Transfer(next.node); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case st := <-deposed:
+		if st.Leader < 0 || st.Epoch <= epoch {
+			t.Errorf("after the wait the old leader names node %d in epoch %d; it led in epoch %d itself", st.Leader, st.Epoch, epoch)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the old leader still leads")
+	}
+}
