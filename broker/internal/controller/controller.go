@@ -105,11 +105,22 @@ func (c *Controller) Registered() bool {
 // Run keeps this node registered and wakes who waits for a change, until ctx
 // ends.
 func (c *Controller) Run(ctx context.Context) error {
+	leaders := partition.NewWatcher() // of shard 0: with a new one it can be tried at once
+	c.Shard.Watch(leaders)
+	defer c.Shard.Unwatch(leaders)
 	retry := time.NewTicker(200 * time.Millisecond)
 	defer retry.Stop()
+	registering := make(chan struct{}, 1)
 	for {
-		if !c.Registered() {
-			c.register(ctx)
+		if !c.Registered() && c.ControllerID() >= 0 {
+			select {
+			case registering <- struct{}{}:
+				go func() {
+					c.register(ctx)
+					<-registering
+				}()
+			default:
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -119,6 +130,7 @@ func (c *Controller) Run(ctx context.Context) error {
 			close(c.applied)
 			c.applied = make(chan struct{})
 			c.waiting.Unlock()
+		case <-leaders.C():
 		case <-retry.C:
 			if c.Registered() {
 				retry.Reset(5 * time.Second)
@@ -130,20 +142,15 @@ func (c *Controller) Run(ctx context.Context) error {
 // register proposes this node's addresses, and an id for a cluster without.
 // It is tried again until it shows.
 func (c *Controller) register(ctx context.Context) {
-	if c.ControllerID() < 0 {
-		return
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if c.ClusterID() == "" {
+		if _, err := c.propose(ctx, command{Form: &formCluster{ID: newClusterID()}}); err != nil {
+			c.Log.Debug("form the cluster", "error", err)
+			return
+		}
 	}
-	go func() {
-		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-		defer cancel()
-		if c.ClusterID() == "" {
-			if _, err := c.propose(ctx, command{Form: &formCluster{ID: newClusterID()}}); err != nil {
-				c.Log.Debug("form the cluster", "error", err)
-				return
-			}
-		}
-		if _, err := c.propose(ctx, command{Register: &c.Self}); err != nil {
-			c.Log.Debug("register this node", "error", err)
-		}
-	}()
+	if _, err := c.propose(ctx, command{Register: &c.Self}); err != nil {
+		c.Log.Debug("register this node", "error", err)
+	}
 }

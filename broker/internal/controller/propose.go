@@ -17,6 +17,9 @@ const ServicePropose = 1
 // ProposeTimeout bounds a change when ctx does not.
 const ProposeTimeout = 10 * time.Second
 
+// proposeAgain is the pause before a change is tried again.
+const proposeAgain = 10 * time.Millisecond
+
 // propose has a command applied and waits until this node shows it. It tries
 // again while shard 0 has no leader, until ctx ends; so commands that were
 // applied without our hearing of it may be applied twice.
@@ -43,7 +46,7 @@ func (c *Controller) propose(ctx context.Context, cmd command) (outcome, error) 
 		select {
 		case <-ctx.Done():
 			return outcome{}, fmt.Errorf("the controller did not take the change in time (last: %v): %w", err, kerr.RequestTimedOut)
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(proposeAgain):
 		}
 	}
 }

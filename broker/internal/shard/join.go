@@ -38,6 +38,7 @@ import (
 const ServiceStanding = 5
 
 const (
+	askStandingFirst  = 5 * time.Millisecond // and then twice as long each time
 	askStandingEvery  = 100 * time.Millisecond
 	askStandingWithin = time.Second
 )
@@ -135,6 +136,7 @@ func (s *Shard) join(ctx context.Context) (forms bool, err error) {
 
 // untilStanding asks a node until it answers.
 func (s *Shard) untilStanding(ctx context.Context, node int32) (standing, error) {
+	pause := askStandingFirst
 	for tries := 0; ; tries++ {
 		st, err := s.askStanding(ctx, node)
 		if err == nil {
@@ -146,8 +148,9 @@ func (s *Shard) untilStanding(ctx context.Context, node int32) (standing, error)
 		select {
 		case <-ctx.Done():
 			return standing{}, ctx.Err()
-		case <-time.After(askStandingEvery):
+		case <-time.After(pause):
 		}
+		pause = min(2*pause, askStandingEvery)
 	}
 }
 

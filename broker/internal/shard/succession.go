@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -19,9 +20,13 @@ import (
 // from anyone. Of those that agree, only the one that Raft's rule would prefer
 // stands, so that they do not split the vote. Whatever goes wrong here, the
 // timers still run.
+//
+// The first leader of a replica's life is found in the same way: a majority that
+// knows of none has none to lose. There the replicas are given a little time to
+// start, for one that is late may be the one to prefer.
 
 // ServiceLeaderLost is the node-to-node service that asks a replica whether it
-// has lost the leader too: request shard u32, leader u32; answer lost u8, last
+// has lost the leader too: request shard u32, leader i32 (-1: has it none?); answer lost u8, last
 // log term u64, last log index u64.
 const ServiceLeaderLost = 4
 
@@ -33,13 +38,18 @@ const (
 	askEvery = 15 * time.Millisecond
 	// askWithin bounds one question.
 	askWithin = 200 * time.Millisecond
+	// allStart is for how long a first leader has to be agreed on by all replicas;
+	// then a majority is enough.
+	allStart = 250 * time.Millisecond
+	// nobody is the leader that a replica has which knows of none.
+	nobody = int32(-1)
 )
 
 // claim is what a replica says when it is asked about its leader.
 type claim struct {
 	lost        bool
 	term, index uint64 // of its newest log entry
-	node        int32
+	rank        int    // 0 is the replica that should lead, and so on; both sides know it
 }
 
 func (c claim) encode() []byte {
@@ -51,31 +61,39 @@ func (c claim) encode() []byte {
 	return binary.BigEndian.AppendUint64(b, c.index)
 }
 
-func decodeClaim(node int32, b []byte) (claim, error) {
+func decodeClaim(rank int, b []byte) (claim, error) {
 	if len(b) != 17 {
 		return claim{}, fmt.Errorf("answer of %d bytes about a lost leader", len(b))
 	}
-	return claim{lost: b[0] == 1, term: binary.BigEndian.Uint64(b[1:]), index: binary.BigEndian.Uint64(b[9:]), node: node}, nil
+	return claim{lost: b[0] == 1, term: binary.BigEndian.Uint64(b[1:]), index: binary.BigEndian.Uint64(b[9:]), rank: rank}, nil
 }
 
-// heir tells whether mine is to stand: a majority of the replicas has lost the
-// leader, and none of those has a better log, or the same and a lower node id.
-func heir(mine claim, others []claim, replicas int) bool {
+// heir tells whether mine is to stand: so many replicas have lost the leader, and
+// none of those has a better log, or the same and a better rank.
+func heir(mine claim, others []claim, quorum int) bool {
 	agree := 1
 	for _, o := range others {
 		if !o.lost {
 			continue
 		}
 		agree++
-		if cmp.Or(cmp.Compare(o.term, mine.term), cmp.Compare(o.index, mine.index), cmp.Compare(mine.node, o.node)) > 0 {
+		if cmp.Or(cmp.Compare(o.term, mine.term), cmp.Compare(o.index, mine.index), cmp.Compare(mine.rank, o.rank)) > 0 {
 			return false
 		}
 	}
-	return mine.lost && agree > replicas/2
+	return mine.lost && agree >= quorum
 }
 
-// succeed watches for the end of the leader's process until ctx ends.
+// rank orders the replicas: who should lead, and who comes next.
+func (s *Shard) rank(node int32) int {
+	n := len(s.replicas)
+	return (slices.Index(s.replicas, node) - int(s.id)%n + n) % n
+}
+
+// succeed finds a first leader, and then watches for the end of leaders'
+// processes until ctx ends.
 func (s *Shard) succeed(ctx context.Context) {
+	s.succeedTo(ctx, nobody)
 	for {
 		select {
 		case <-ctx.Done():
@@ -95,10 +113,14 @@ func (s *Shard) succeedTo(ctx context.Context, leader int32) {
 	defer cancel()
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
-	for s.raft().State() == raft.Follower && s.Status().Leader == leader && s.mux.Lost(leader) > 0 {
-		mine := s.claim(leader)
-		if mine.lost && heir(mine, s.askOthers(ctx, leader), len(s.replicas)) {
-			s.log.Info("the leader's connections have ended: standing for election", "leader", leader)
+	begun := time.Now()
+	for s.raft().State() == raft.Follower && s.missing(leader) {
+		quorum := len(s.replicas)/2 + 1
+		if leader == nobody && time.Since(begun) < allStart {
+			quorum = len(s.replicas)
+		}
+		if mine := s.claim(leader); mine.lost && heir(mine, s.askOthers(ctx, leader), quorum) {
+			s.log.Info("there is no leader any more, or none yet: standing for election", "last", leader)
 			if !s.transport().Stand() {
 				s.log.Warn("Raft is too busy to stand for election")
 			}
@@ -112,12 +134,19 @@ func (s *Shard) succeedTo(ctx context.Context, leader int32) {
 	}
 }
 
-// claim is this replica's own answer about leader.
+// missing tells whether leader is the last that this replica knows, and may be
+// gone.
+func (s *Shard) missing(leader int32) bool {
+	return s.Status().Leader == leader && (leader == nobody || s.mux.Lost(leader) > 0)
+}
+
+// claim is this replica's own answer about leader; nobody asks whether it knows
+// of none.
 func (s *Shard) claim(leader int32) claim {
-	c := claim{node: s.node, lost: s.Status().Leader == leader && s.mux.Lost(leader) >= lostFor}
+	c := claim{rank: s.rank(s.node), lost: s.missing(leader) && (leader == nobody || s.mux.Lost(leader) >= lostFor)}
 	last, err := s.logStore.LastIndex()
 	if err != nil {
-		return claim{node: s.node}
+		return claim{}
 	}
 	var e raft.Log
 	if s.logStore.GetLog(last, &e) == nil { // else all of it lies in a snapshot
@@ -143,7 +172,7 @@ func (s *Shard) askOthers(ctx context.Context, leader int32) []claim {
 		go func() {
 			var c claim
 			if b, err := s.mux.Call(ctx, node, ServiceLeaderLost, req); err == nil {
-				c, _ = decodeClaim(node, b) // an answer that cannot be read has no say
+				c, _ = decodeClaim(s.rank(node), b) // an answer that cannot be read has no say
 			}
 			answers <- c
 		}()

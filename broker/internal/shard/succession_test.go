@@ -8,39 +8,42 @@ import (
 )
 
 func TestHeir(t *testing.T) {
-	lost := func(node int32, term, index uint64) claim {
-		return claim{lost: true, node: node, term: term, index: index}
+	lost := func(rank int, term, index uint64) claim {
+		return claim{lost: true, rank: rank, term: term, index: index}
 	}
-	sees := claim{node: 9}
+	sees := claim{rank: 9}
 	tests := []struct {
-		name     string
-		mine     claim
-		others   []claim
-		replicas int
-		want     bool
+		name   string
+		mine   claim
+		others []claim
+		quorum int
+		want   bool
 	}{
-		{"both lost it, better term", lost(2, 5, 10), []claim{lost(3, 4, 90)}, 3, true},
-		{"both lost it, worse term", lost(2, 4, 90), []claim{lost(3, 5, 10)}, 3, false},
-		{"better index", lost(3, 5, 11), []claim{lost(2, 5, 10)}, 3, true},
-		{"worse index", lost(2, 5, 10), []claim{lost(3, 5, 11)}, 3, false},
-		{"equal logs, lower id", lost(2, 5, 10), []claim{lost(3, 5, 10)}, 3, true},
-		{"equal logs, higher id", lost(3, 5, 10), []claim{lost(2, 5, 10)}, 3, false},
-		{"the other still sees it", lost(2, 5, 10), []claim{sees}, 3, false},
-		{"the other does not answer", lost(2, 5, 10), []claim{{}}, 3, false},
-		{"it is seen here", claim{node: 2, term: 5, index: 10}, []claim{lost(3, 5, 9)}, 3, false},
+		{"both lost it, better term", lost(2, 5, 10), []claim{lost(3, 4, 90)}, 2, true},
+		{"both lost it, worse term", lost(2, 4, 90), []claim{lost(3, 5, 10)}, 2, false},
+		{"better index", lost(3, 5, 11), []claim{lost(2, 5, 10)}, 2, true},
+		{"worse index", lost(2, 5, 10), []claim{lost(3, 5, 11)}, 2, false},
+		{"equal logs, better rank", lost(2, 5, 10), []claim{lost(3, 5, 10)}, 2, true},
+		{"equal logs, worse rank", lost(3, 5, 10), []claim{lost(2, 5, 10)}, 2, false},
+		{"the other still sees it", lost(2, 5, 10), []claim{sees}, 2, false},
+		{"the other does not answer", lost(2, 5, 10), []claim{{}}, 2, false},
+		{"it is seen here", claim{rank: 2, term: 5, index: 10}, []claim{lost(3, 5, 9)}, 2, false},
+		{"all of three", lost(0, 5, 10), []claim{lost(1, 5, 10), lost(2, 5, 10)}, 3, true},
+		{"not all of three", lost(0, 5, 10), []claim{lost(1, 5, 10), sees}, 3, false},
+		{"alone of one", lost(0, 0, 1), nil, 1, true},
 		{"alone of two", lost(2, 5, 10), nil, 2, false},
-		{"three of five", lost(2, 5, 10), []claim{lost(3, 5, 10), lost(4, 5, 1), sees}, 5, true},
-		{"two of five", lost(2, 5, 10), []claim{lost(3, 5, 10), sees, {}}, 5, false},
+		{"three of five", lost(2, 5, 10), []claim{lost(3, 5, 10), lost(4, 5, 1), sees}, 3, true},
+		{"two of five", lost(2, 5, 10), []claim{lost(3, 5, 10), sees, {}}, 3, false},
 	}
 	for _, tt := range tests {
-		if got := heir(tt.mine, tt.others, tt.replicas); got != tt.want {
+		if got := heir(tt.mine, tt.others, tt.quorum); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
 	}
 }
 
 func TestClaimOnTheWire(t *testing.T) {
-	for _, c := range []claim{{lost: true, term: 7, index: 1 << 40, node: 3}, {node: 3}} {
+	for _, c := range []claim{{lost: true, term: 7, index: 1 << 40, rank: 3}, {rank: 3}} {
 		got, err := decodeClaim(3, c.encode())
 		if err != nil || got != c {
 			t.Errorf("%+v became %+v, %v", c, got, err)
