@@ -110,30 +110,45 @@ func TestUnproxied(t *testing.T) {
 	}
 }
 
-// Each broker of Kafka finds each peer where the proxy of that pair listens, and behind it the peer itself.
+// Each node of Kafka finds each peer's broker and controller where the proxies of that pair listen, and behind them the peer
+// itself; all are told the same voters.
 func TestKafkaPeersHaveLinksOfTheirOwn(t *testing.T) {
 	p := plan{nodes: map[int]NodePlan{}}
 	for _, n := range Nodes() {
-		p.nodes[n] = NodePlan{ID: n, Local: fmt.Sprintf("127.0.0.1:1200%d", n)}
+		p.nodes[n] = NodePlan{ID: n, Local: fmt.Sprintf("127.0.0.1:1200%d", n), Raft: fmt.Sprintf("127.0.0.1:1300%d", n), Peers: map[int]string{}}
+	}
+	for _, e := range Edges() { // where every target has them
+		p.proxies = append(p.proxies, proxyPlan{edge: e, listen: "127.0.0.1:1"})
 	}
 	Kafka{}.wirePeers(&p)
 	at := map[Edge]proxyPlan{}
 	for _, x := range p.proxies {
+		if _, twice := at[x.edge]; twice && x.edge.Peer() {
+			t.Errorf("%s is there twice", x.edge)
+		}
 		at[x.edge] = x
 	}
 	for _, from := range Nodes() {
+		leads := map[string]string{}
+		for line := range strings.Lines(string(hosts(from))) {
+			ip, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+			leads[name] = ip
+		}
 		for _, to := range Others(from) {
-			name, port, _ := strings.Cut(p.nodes[to].AdvertisedLocal, ":")
-			var dialled string
-			for line := range strings.Lines(string(hosts(from))) {
-				if ip, of, _ := strings.Cut(strings.TrimSpace(line), " "); of == name {
-					dialled = ip + ":" + port
+			n := p.nodes[to]
+			config := Kafka{}.config(n)
+			for edge, own := range map[Edge]string{RecordsEdge(from, to): n.Local, RaftEdge(from, to): n.Raft} {
+				name, port := nodeName(to), port(own)
+				if !strings.Contains(config, "://"+name+":"+port) {
+					t.Errorf("node %d does not say that it is at %s:%s: %s", to, name, port, config)
+				}
+				if x, dialled := at[edge], leads[name]+":"+port; x.listen != dialled || x.upstream != own {
+					t.Errorf("%d dials %d at %q; the proxy listens at %s and leads to %s", from, to, dialled, x.listen, x.upstream)
 				}
 			}
-			x := at[RecordsEdge(from, to)]
-			if dialled == "" || x.listen != dialled || x.upstream != p.nodes[to].Local {
-				t.Errorf("%d dials %d at %q; the proxy listens at %s and leads to %s", from, to, dialled, x.listen, x.upstream)
-			}
+		}
+		if config := (Kafka{}).config(p.nodes[from]); !strings.Contains(config, "voters=1@node-1:13001,2@node-2:13002,3@node-3:13003\n") {
+			t.Errorf("node %d: %s", from, config)
 		}
 	}
 	c := &Cluster{dials: map[Edge]string{RecordsEdge(1, 2): "x"}}

@@ -104,6 +104,9 @@ func (k Kafka) Prepare(n NodePlan) error {
 func (k Kafka) config(n NodePlan) string {
 	var voters []string
 	dialled := n.addresses()
+	if byName(n) { // the voters are the same for all
+		dialled[n.ID] = named(n.ID, n.Raft)
+	}
 	for _, id := range n.members() {
 		addr := dialled[id]
 		voters = append(voters, fmt.Sprintf("%d@%s", id, addr))
@@ -113,7 +116,7 @@ func (k Kafka) config(n NodePlan) string {
 		fmt.Sprintf("node.id=%d", n.ID),
 		"controller.quorum.voters=" + strings.Join(voters, ","),
 		"listeners=CLIENT://" + n.Kafka + ",REPLICATION://" + n.Local + ",CONTROLLER://" + n.Raft,
-		"advertised.listeners=CLIENT://" + n.AdvertisedKafka + ",REPLICATION://" + n.AdvertisedLocal,
+		"advertised.listeners=CLIENT://" + n.AdvertisedKafka + ",REPLICATION://" + n.AdvertisedLocal + ",CONTROLLER://" + dialled[n.ID],
 		"listener.security.protocol.map=CLIENT:PLAINTEXT,REPLICATION:PLAINTEXT,CONTROLLER:PLAINTEXT",
 		"inter.broker.listener.name=REPLICATION",
 		"controller.listener.names=CONTROLLER",
