@@ -20,6 +20,7 @@ func Differences() scenario.Differences {
 			Seen: `^the reader does not go on after one way: node 2 does not reach node 1: `, What: whatStays, Why: whyStays},
 		{Target: "kafka", Scenario: "5.10", Rare: true, What: whatKept, Why: whyKept,
 			Seen: `^the writer does not go on after node 1 isolated|^oracle 7, late: \(writer\): .*"node 1 isolated`},
+		{Target: "kafka", Scenario: "5.5", Seen: `^idle: the median record comes `, What: whatLate, Why: whyLate},
 		{Target: "kafka", Scenario: "5.13", Rare: true,
 			Seen: `^no progress of the writer with the old leader cut off: `, What: whatKept, Why: whyKept},
 		{Target: "kafka", Scenario: "5.16", Seen: `^offset above the high watermark of a follower: .*: error OFFSET_OUT_OF_RANGE`,
@@ -28,6 +29,8 @@ func Differences() scenario.Differences {
 		{Target: "kafka", Scenario: "5.16", Seen: `^an older leader epoch is fenced: node \d names \{ID:-1 Epoch:-1\} as the leader`,
 			What: "an answer that refuses does not name the leader below Fetch version 16",
 			Why:  "KIP-951: the field is older, and brokers fill it from version 16 on"},
+		{Target: "kafka", Scenario: "5.16", Seen: `^a question that a follower has held is answered as soon as its own high watermark moves: node \d answered`,
+			What: whatLate, Why: whyLate},
 		{Target: "kafka", Scenario: "5.19", Seen: `^node 2 does not answer after its restart: `,
 			What: "a broker that starts where it reaches no controller takes no connections",
 			Why:  "KIP-631: it opens its listeners for clients when it has the cluster's metadata and the controller has heard of it"},
@@ -65,6 +68,9 @@ const (
 
 	whatKept = "a leader that is cut off from its peers, or frozen, keeps writers waiting until their requests time out, some for more than a minute"
 	whyKept  = "KRaft: a broker does not step down when it hears no controller; it takes records that it cannot commit, and names itself to whoever asks it for metadata"
+
+	whatLate = "a follower hears what is committed with the answer to its next fetch, which the leader holds until there are records or half a second is over"
+	whyLate  = "KAFKA-9952: leaders no longer answer as soon as the high watermark moves; replica.fetch.wait.max.ms bounds the delay"
 
 	whatStranded = "kafka-python 3 reads nothing until its next metadata refresh (5 minutes) once its follower died and came back"
 	whyStranded  = "metadata leaves dead brokers out; the leader sends the consumer to one that its metadata lacks, and kafka-python 3.0 asks the leader again instead of asking for newer metadata"

@@ -20,13 +20,13 @@ import (
 const mostLate = 100 * time.Millisecond
 
 // woken looks a few times, and judges by the median: a busy machine is slow at times.
-func (x *traps) woken(ctx context.Context) error {
-	for _, node := range []int{x.follower(), x.t.Leader} {
+func (x *traps) woken(node int) func(context.Context) error {
+	return func(ctx context.Context) error {
 		var late []time.Duration
 		for range 5 {
 			d, err := x.wakes(ctx, node)
 			if err != nil {
-				return fmt.Errorf("node %d: %w", node, err)
+				return err
 			}
 			late = append(late, d)
 		}
@@ -35,8 +35,8 @@ func (x *traps) woken(ctx context.Context) error {
 			return fmt.Errorf("node %d answered %v after the record was acknowledged", node, late)
 		}
 		x.c.H.Logf("node %d answered %v after the record was acknowledged", node, late)
+		return nil
 	}
-	return nil
 }
 
 // wakes has a node hold a question, writes the record that answers it, and returns how long after its acknowledgement the

@@ -87,10 +87,15 @@ func (x *traps) epochEnds(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, q := range []struct {
+	type place struct {
 		epoch int32
 		end   int64
-	}{{now.Epoch, x.end}, {now.Epoch - 1, 0}} {
+	}
+	places := []place{{now.Epoch, x.end}}
+	if now.Epoch > 0 { // -1 is no epoch, but what is asked for where none is known
+		places = append(places, place{now.Epoch - 1, 0})
+	}
+	for _, q := range places {
 		req, topic, part := kmsg.NewPtrOffsetForLeaderEpochRequest(), kmsg.NewOffsetForLeaderEpochRequestTopic(), kmsg.NewOffsetForLeaderEpochRequestTopicPartition()
 		topic.Topic, part.Partition, part.CurrentLeaderEpoch, part.LeaderEpoch = x.t.Name, x.t.Partition, now.Epoch, q.epoch
 		topic.Partitions = append(topic.Partitions, part)
