@@ -18,6 +18,10 @@ func Differences() scenario.Differences {
 			Seen: `^the writer does not go on after pause node 1: |^oracle 7, late: \(writer\): .*"pause node 1"`},
 		{Target: "kafka", Scenario: "5.10", Client: "confluent-.*|java.*|kcat",
 			Seen: `^the reader does not go on after one way: node 2 does not reach node 1: `, What: whatStays, Why: whyStays},
+		{Target: "kafka", Scenario: "5.10", Client: "kafka-python-3", Rare: true,
+			Seen: `^the reader does not go on after one way: node 2 does not reach node 1: `, What: whatStays, Why: whyStays},
+		{Target: "kafka", Scenario: "5.10", Rare: true,
+			Seen: `^the reader does not go on after node 1 isolated`, What: whatHeld, Why: whyHeld},
 		{Target: "kafka", Scenario: "5.10", Rare: true, What: whatKept, Why: whyKept,
 			Seen: `^the writer does not go on after node 1 isolated|^oracle 7, late: \(writer\): .*"node 1 isolated`},
 		{Target: "kafka", Scenario: "5.5", Seen: `^idle: the median record comes `, What: whatLate, Why: whyLate},
@@ -68,6 +72,9 @@ const (
 
 	whatKept = "a leader that is cut off from its peers, or frozen, keeps writers waiting until their requests time out, some for more than a minute"
 	whyKept  = "KRaft: a broker does not step down when it hears no controller; it takes records that it cannot commit, and names itself to whoever asks it for metadata"
+
+	whatHeld = "readers that a leader has not sent to a follower yet when it is cut off from its peers stay with it, and get nothing, until their next metadata refresh"
+	whyHeld  = "KRaft: as with writers; a new leader sends nobody to a follower (KIP-392) before that has fetched from it, and answers that there is nothing new"
 
 	whatLate = "a follower hears what is committed with the answer to its next fetch, which the leader holds until there are records or half a second is over"
 	whyLate  = "KAFKA-9952: leaders no longer answer as soon as the high watermark moves; replica.fetch.wait.max.ms bounds the delay"

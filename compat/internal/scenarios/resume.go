@@ -134,9 +134,11 @@ func longestPause(events []history.Event, handle string, kind history.Kind, from
 }
 
 // awaitOnFollower waits until nobody reads from leaders any more: in a time in which every reader went a step forward they
-// served nothing. Only then is a fault of the follower felt by all.
+// served nothing. Only then is a fault of the follower felt by all. Where nobody counts, the step forward has to do: what was
+// committed since the leader is the leader it sends readers to followers for.
 func (p *party) awaitOnFollower(ctx context.Context) error {
 	if !p.cluster.Features().Counters {
+		p.read(ctx, resumeWithin, "on the way back to the follower")
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*resumeBound)
