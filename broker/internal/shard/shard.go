@@ -30,7 +30,7 @@ import (
 // memory, for followers and for readers at the end.
 const (
 	segmentBytes = 32 << 20
-	cacheBytes   = 4 << 20
+	cacheBytes   = 2 << 20
 )
 
 // Options is what a shard needs to live.
