@@ -13,7 +13,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 BUILD := go build -buildvcs=false
 # The broker answers HTTP/1 only (health, metrics), so that Go need not link HTTP/2.
 SMALL := -trimpath -tags nethttpomithttp2
-TOXIPROXY_SERVER := github.com/Shopify/toxiproxy/v2/cmd/server
+TOXIPROXY_SERVER := ./compat/toxiproxy
 
 # confluent-kafka-go binds librdkafka, and the race detector its runtime, with a C
 # compiler. Everything else here is pure Go and is compiled as that.

@@ -33,7 +33,7 @@ mkdir -p .build/image/broker/data .build/image/toxiproxy
 export CGO_ENABLED=0 GOOS=linux GOARCH=$arch
 say "compiling the broker and toxiproxy for linux/$arch"
 go build -buildvcs=false -trimpath -tags nethttpomithttp2 -ldflags "-s -w -X main.version=$version" -o .build/image/broker/lockstep ./broker
-go build -buildvcs=false -trimpath -ldflags '-s -w' -o .build/image/toxiproxy/toxiproxy-server github.com/Shopify/toxiproxy/v2/cmd/server
+go build -buildvcs=false -trimpath -ldflags '-s -w' -o .build/image/toxiproxy/toxiproxy-server ./compat/toxiproxy
 cp docker/proxies.json .build/image/toxiproxy/
 
 build_image "$LOCKSTEP_IMAGE" docker/broker.Dockerfile .build/image/broker

@@ -1,4 +1,4 @@
-# toxiproxy's server, compiled from its Go module by docker/images.sh, with the
+# toxiproxy's server (compat/toxiproxy), compiled by docker/images.sh, with the
 # proxies of compose.yaml. Whoever brings proxies of their own replaces the
 # command: docker run lockstep-toxiproxy:dev -host 0.0.0.0
 FROM scratch

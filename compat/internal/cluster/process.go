@@ -95,13 +95,13 @@ func (r *processes) startToxiproxy(ctx context.Context, port int) error {
 	return awaitHTTP(ctx, fmt.Sprintf("http://127.0.0.1:%d/version", port))
 }
 
-// buildToxiproxy compiles toxiproxy's server from the module's pinned version, where make has not done so already.
+// buildToxiproxy compiles toxiproxy's server, where make has not done so already.
 func buildToxiproxy(ctx context.Context, root string) (string, error) {
 	binary := filepath.Join(root, ".build", "toxiproxy-server")
 	if _, err := os.Stat(binary); err == nil {
 		return binary, nil
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/Shopify/toxiproxy/v2/cmd/server")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "./compat/toxiproxy")
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build toxiproxy's server: %w\n%s", err, out)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
@@ -81,6 +82,9 @@ func (p *Proxies) AddToxic(e Edge, name, kind, stream string, attrs map[string]a
 	proxy, err := p.proxy(e)
 	if err == nil {
 		_, err = proxy.AddToxic(name, kind, stream, 1, attrs)
+	}
+	if api := new(toxiproxy.ApiError); errors.As(err, &api) && api.Message == "invalid toxic type" {
+		err = fmt.Errorf("%w: this toxiproxy is not the suite's own, compat/toxiproxy: %w", err, ErrCannot)
 	}
 	if err != nil {
 		return fmt.Errorf("toxic %s on the %s of %s: %w", kind, stream, e, err)

@@ -2,7 +2,9 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"lockstep/compat/internal/cluster"
@@ -18,9 +20,19 @@ const widest = 2000
 // client's edge, what comes back to many small questions asked at once; over a peers' edge, how soon what was written to a
 // leader is on the follower at its far end.
 func Bandwidth(c *cluster.Cluster, kbps int, edges ...cluster.Edge) Fault {
-	narrow := toxic{kind: "bandwidth", streams: bothWays, attrs: map[string]any{"rate": kbps}}
+	return narrow(c, "bandwidth", kbps, 1, edges)
+}
+
+// Link makes each edge one link that carries kbps kB/s in each direction, which all connections over it share. It is measured
+// as Bandwidth is, over two connections at once.
+func Link(c *cluster.Cluster, kbps int, edges ...cluster.Edge) Fault {
+	return narrow(c, "link", kbps, 2, edges)
+}
+
+func narrow(c *cluster.Cluster, kind string, kbps, conns int, edges []cluster.Edge) Fault {
+	narrow := toxic{kind: kind, streams: bothWays, attrs: map[string]any{"rate": kbps}}
 	return Fault{
-		Name: fmt.Sprintf("bandwidth %d kB/s on %v", kbps, edges),
+		Name: fmt.Sprintf("%s %d kB/s on %v", kind, kbps, edges),
 		inject: func(ctx context.Context) error {
 			if kbps < 1 || kbps > widest {
 				return fmt.Errorf("a limit of %d kB/s, of which 1 to %d can be measured", kbps, widest)
@@ -29,7 +41,7 @@ func Bandwidth(c *cluster.Cluster, kbps int, edges ...cluster.Edge) Fault {
 		},
 		heal: each(edges, func(e cluster.Edge) error { return narrow.remove(c, e) }),
 		probe: all(edges, func(ctx context.Context, e cluster.Edge) (feel, string) {
-			pace, err := measure(ctx, c, e, kbps*1000)
+			pace, err := measure(ctx, c, e, kbps*1000, conns)
 			if err != nil {
 				return between, fmt.Sprintf("%s: %v", e, err)
 			}
@@ -53,8 +65,9 @@ const (
 	measureWithin = 8 * time.Second
 )
 
-// measure finds the bytes per second that an edge carries, from as many bytes as the limit lets pass in measureFor.
-func measure(ctx context.Context, c *cluster.Cluster, e cluster.Edge, limit int) (float64, error) {
+// measure finds the bytes per second that an edge carries, from as many bytes as the limit lets pass in measureFor: over so many
+// connections at once where it is a client's.
+func measure(ctx context.Context, c *cluster.Cluster, e cluster.Edge, limit, conns int) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, measureWithin)
 	defer cancel()
 	size := int(float64(limit) * measureFor.Seconds())
@@ -65,11 +78,21 @@ func measure(ctx context.Context, c *cluster.Cluster, e cluster.Edge, limit int)
 	if err != nil {
 		return 0, err
 	}
-	many, err := raw.Ping(ctx, c.Reach(e), c.Greeting(e), 1+size/one.Bytes)
-	if err != nil {
-		return 0, err
+	var mu sync.Mutex // guards bytes and errs
+	bytes, errs := 0, []error(nil)
+	start := time.Now()
+	var wg sync.WaitGroup
+	for range conns {
+		wg.Go(func() {
+			many, err := raw.Ping(ctx, c.Reach(e), c.Greeting(e), 1+size/one.Bytes/conns)
+			mu.Lock()
+			defer mu.Unlock()
+			bytes += many.Bytes
+			errs = append(errs, err)
+		})
 	}
-	return float64(many.Bytes) / many.Took.Seconds(), nil
+	wg.Wait()
+	return float64(bytes) / time.Since(start).Seconds(), errors.Join(errs...)
 }
 
 // canary is the topic that measurements are written to.

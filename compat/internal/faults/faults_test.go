@@ -110,7 +110,7 @@ func TestFaultsBiteAndGo(t *testing.T) {
 	edge := cluster.ClientEdge(2)
 	for _, f := range []Fault{
 		Refused(c, edge), BlackHole(c, edge, cluster.ClientEdge(3)), ResetPeer(c, edge),
-		Latency(c, 50*time.Millisecond, edge), Bandwidth(c, 20, edge, cluster.LocalEdge(1)), Slicer(c, edge),
+		Latency(c, 50*time.Millisecond, edge), Bandwidth(c, 20, edge, cluster.LocalEdge(1)), Link(c, 20, edge, cluster.LocalEdge(1)), Slicer(c, edge),
 		OneWay(c, 1, 2), Isolated(c, 3), IsolatedRefused(c, 1), Slicer(c, cluster.RaftEdge(2, 3)), Latency(c, 30*time.Millisecond, cluster.RaftEdge(2, 3)),
 		Killed(c, 2), Stopped(c, 1), Paused(c, 3), Wiped(c, 2),
 	} {

@@ -36,7 +36,7 @@ func TestFaultsBiteRealNodes(t *testing.T) {
 	peers := []cluster.Edge{cluster.RaftEdge(1, 2), cluster.RaftEdge(3, 1)}
 	for _, f := range []Fault{
 		Refused(c, clients...), BlackHole(c, clients...), ResetPeer(c, clients...),
-		Latency(c, 30*time.Millisecond, clients...), Bandwidth(c, 100, clients...), Slicer(c, clients...),
+		Latency(c, 30*time.Millisecond, clients...), Bandwidth(c, 100, clients...), Link(c, widest, clients...), Slicer(c, clients...),
 		Refused(c, peers...), BlackHole(c, peers...), ResetPeer(c, peers...),
 		Latency(c, 30*time.Millisecond, peers...), Bandwidth(c, 200, peers...), Slicer(c, peers...),
 		OneWay(c, 1, 2), Isolated(c, 3), IsolatedRefused(c, 1),
