@@ -126,6 +126,16 @@ func Plain(seed uint64, n int, baseMS int64) []Record {
 	return out
 }
 
+// Large makes n records whose values are so many random bytes, with a key each and no headers: for scenarios that are about bytes.
+func Large(seed uint64, n, size int, baseMS int64) []Record {
+	r := rand.New(rand.NewPCG(seed, 3))
+	out := make([]Record, n)
+	for i := range out {
+		out[i] = Record{Key: fmt.Appendf(nil, "key-%06d", i), Value: random(r, size), Timestamp: baseMS + int64(i)}
+	}
+	return out
+}
+
 var words = []string{"offset", "epoch", "replica", "höchst", "água", "水位", "leader", "quorum", "\"quoted\"", "a,b", "{json}", "$x", "back\\slash"}
 
 func everyByte() []byte {

@@ -46,7 +46,7 @@ func TestFiles(t *testing.T) {
 			t.Errorf("no %s in a cell", key)
 		}
 	}
-	for _, key := range []string{"known_difference", "longest_stop", "resume_ms", "delay_ms"} {
+	for _, key := range []string{"known_difference", "longest_stop", "resume_ms", "delay_ms", "read_scaling"} {
 		if _, there := got.Cells[0][key]; there {
 			t.Errorf("%s in a cell that has none", key)
 		}

@@ -51,6 +51,8 @@ type Cell struct {
 	Resume map[string]int64 `json:"resume_ms,omitempty"`
 	// Delay is how long records took to their delivery, by how many came: "idle", "load".
 	Delay map[string]Delay `json:"delay_ms,omitempty"`
+	// Scaling is what the same readers were given by the leader alone, and by all nodes.
+	Scaling *Scaling `json:"read_scaling,omitempty"`
 }
 
 // Stop is a time in which a producer or reader with something to do did nothing.
@@ -68,6 +70,32 @@ type Delay struct {
 	Leader   Spread `json:"leader"`
 	Follower Spread `json:"follower"`
 	Extra    Spread `json:"extra"`
+}
+
+// Scaling compares readers that all read from the leader with the same readers spread over the nodes, with each node's link to its
+// clients held to the same width.
+type Scaling struct {
+	LinkKBps int     `json:"link_kb_per_s"`
+	Leader   Carried `json:"on_the_leader"`
+	Spread   Carried `json:"spread"`
+	Times    float64 `json:"times"` // as many bytes a second when they are spread
+}
+
+// Carried is what nodes' links carried to readers until the last of them had everything.
+type Carried struct {
+	Seconds float64       `json:"seconds"`
+	Bytes   map[int]int64 `json:"bytes"` // by node, as the proxies counted them
+}
+
+// KBps is how much a node's link carried in a second, on average; of all nodes with node 0.
+func (c Carried) KBps(node int) float64 {
+	bytes := c.Bytes[node]
+	if node == 0 {
+		for _, n := range c.Bytes {
+			bytes += n
+		}
+	}
+	return float64(bytes) / 1000 / c.Seconds
 }
 
 // Spread is a distribution in ms.

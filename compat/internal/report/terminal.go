@@ -55,6 +55,9 @@ func (t *Terminal) Finished(c Cell) {
 	if c.MaxUnavailability > 0 {
 		line += fmt.Sprintf("; longest stop %d ms", c.MaxUnavailability)
 	}
+	if x := c.Scaling; x != nil {
+		line += fmt.Sprintf("; spread readers got %.2f × as much, %.0f kB/s", x.Times, x.Spread.KBps(0))
+	}
 	if c.Known != "" {
 		line += "\n         known difference: " + strings.ReplaceAll(c.Known, "\n", "\n         known difference: ")
 	}

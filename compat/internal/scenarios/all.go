@@ -6,7 +6,7 @@ import "lockstep/compat/internal/scenario"
 func All() []*scenario.Scenario {
 	return []*scenario.Scenario{
 		followerCommitted(), followerUncommitted(), leaderOnly(), commitWait(), preferredReplica(), cutOffPreferred(),
-		threeNodes(), lagAndCatchUp(), leaderKilled(), tenConsumers(), minority(), linkDelay(),
+		threeNodes(), lagAndCatchUp(), leaderKilled(), tenConsumers(), minority(), readScaling(), linkDelay(),
 		kafkaPython(), javaTools(), confluent(),
 		linkRefused(), killEveryNode(), linkBlackHoled(), timeToResume(), followerDelay(),
 		rollingRestart(), transferred(), paused(), badLink(), lopsidedCuts(),

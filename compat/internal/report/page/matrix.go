@@ -76,7 +76,7 @@ func (m *model) fill(r *report.Results, digests map[string]*timeline.Cell) {
 			w.Compare = timeline.Compare(cs)
 		}
 	}
-	m.Numbers, m.Resume, m.Delay = numbers(r.Cells), resume(r.Cells), delays(r.Cells)
+	m.Numbers, m.Resume, m.Delay, m.Scaling = numbers(r.Cells), resume(r.Cells), delays(r.Cells), scaling(r.Cells)
 }
 
 func newCell(c report.Cell, d *timeline.Cell) *cell {

@@ -117,6 +117,39 @@ func delays(cells []report.Cell) []delayRow {
 	return out
 }
 
+// scalingRow is what nodes' links carried to a client's readers, wherever these were.
+type scalingRow struct {
+	Client, Readers string
+	Nodes           []carried
+	Total           string // kB/s
+	Times           string // of the leader's alone
+}
+
+// carried is one node's part. Fill is how much of its link was used, in percent.
+type carried struct {
+	Bytes string
+	Fill  int
+}
+
+func scaling(cells []report.Cell) []scalingRow {
+	var out []scalingRow
+	row := func(c report.Cell, readers, times string, x report.Carried) {
+		r := scalingRow{Client: c.Client, Readers: readers, Total: thousands(int64(x.KBps(0))), Times: times}
+		for _, node := range slices.Sorted(maps.Keys(x.Bytes)) {
+			fill := 100 * x.KBps(node) / float64(c.Scaling.LinkKBps)
+			r.Nodes = append(r.Nodes, carried{thousands(x.Bytes[node] / 1000), int(fill + 0.5)})
+		}
+		out = append(out, r)
+	}
+	for _, c := range cells {
+		if x := c.Scaling; x != nil {
+			row(c, "on the leader", "", x.Leader)
+			row(c, "one at each node", fmt.Sprintf("%.2f ×", x.Times), x.Spread)
+		}
+	}
+	return out
+}
+
 // clientsOf are the clients in the order in which they first appear.
 func clientsOf(cells []report.Cell) []string {
 	var out []string

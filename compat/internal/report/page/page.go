@@ -36,6 +36,7 @@ type model struct {
 	Numbers   []clientNumbers
 	Resume    table
 	Delay     []delayRow
+	Scaling   []scalingRow
 	Incidents string // what of the run's files could not be read
 }
 

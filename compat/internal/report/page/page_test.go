@@ -21,6 +21,8 @@ func run(t *testing.T) string {
 	dir := t.TempDir()
 	r := &report.Results{Target: "lockstep", Runtime: "process", Seed: 7, Run: report.RunInfo{Again: "make compat SEED=7"}}
 	r.Add(report.Cell{Scenario: "5.1", Client: "java", Title: "a cut", Status: report.Pass, Records: 2, Resume: map[string]int64{"follower killed": 1234},
+		Scaling: &report.Scaling{LinkKBps: 2000, Times: 2.75, Leader: report.Carried{Seconds: 9, Bytes: map[int]int64{1: 18e6, 2: 1000, 3: 2000}},
+			Spread: report.Carried{Seconds: 3, Bytes: map[int]int64{1: 6e6, 2: 5.9e6, 3: 5.8e6}}},
 		Delay: map[string]report.Delay{"idle": {Leader: report.Spread{P50: 1, P99: 2}, Follower: report.Spread{P50: 3.5, P99: 9}, Extra: report.Spread{P50: 2.5, P99: 7}}}})
 	r.Add(report.Cell{Scenario: "5.1", Client: "kcat", Title: "a cut", Status: report.Fail, Reason: "oracle 1: " + nasty, Records: 2, Reproduce: "make compat SCENARIO=5.1 CLIENT=kcat"})
 	r.Add(report.Cell{Scenario: "6.1", Client: "java", Title: "random", Status: report.Skip, Reason: "not here"})
@@ -229,7 +231,7 @@ func TestTimelineTellsEpochsFaultsAndHandles(t *testing.T) {
 func TestNumbers(t *testing.T) {
 	doc, _ := page(t, run(t))
 	got := text(all(doc, "section", "id", "numbers")[0])
-	for _, want := range []string{"follower killed", "1 234 ms", "+2.5", "+7.0"} {
+	for _, want := range []string{"follower killed", "1 234 ms", "+2.5", "+7.0", "2.75 ×", "18 000 kB", "one at each node"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in the numbers", want)
 		}
