@@ -24,7 +24,7 @@ func fetchRows() []Row {
 	}
 	const light = "as a bare reader takes them, which looks at no record: answers of up to 4 MiB, one question at a time"
 	row := func(name, what string, measure func(context.Context, *System) (map[string]float64, error)) Row {
-		return Row{Name: name, Class: Defaults, Pairs: 3, Figures: figures, Measure: measure,
+		return Row{Name: name, Class: Defaults, Pairs: 3, Tuned: true, Figures: figures, Measure: measure,
 			What: what + "; per core: by the CPU time of all brokers"}
 	}
 	return []Row{

@@ -51,7 +51,8 @@ func (k *kept) pairs() int {
 
 // report writes everything that is known so far: the samples, results.json and the page.
 func (k *kept) report(dir string) error {
-	r := Report{Machine: k.Machine, Quick: k.Quick, Rows: results(rows(), k.Samples), KafkaJVM: strings.Join(cluster.StockJVM(), " ")}
+	r := Report{Machine: k.Machine, Quick: k.Quick, Rows: results(rows(), k.Samples), KafkaJVM: strings.Join(cluster.StockJVM(), " "),
+		TunedJVM: strings.Join(tunedJVM(), " "), TunedSettings: tunedSettings()}
 	for _, row := range rows() {
 		if how := (How{row.Name, row.What}); !slices.Contains(r.How, how) {
 			r.How = append(r.How, how)

@@ -13,7 +13,7 @@ const steadyRate = 20_000_000 / recordSize
 
 // latencyRows are how long a record is on its way from when it was due to be sent until a consumer has it.
 func latencyRows() []Row {
-	row := Row{Name: "latency", Pairs: 5, Measure: endToEnd,
+	row := Row{Name: "latency", Pairs: 5, Tuned: true, Measure: endToEnd,
 		What: "franz-go without linger, 20 MB/s in records of 1 KiB whatever the system does, acks=all; from when a record was due until a consumer has it"}
 	var out []Row
 	for _, class := range []Class{ClassA, ClassB, Defaults} {

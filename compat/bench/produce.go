@@ -7,9 +7,9 @@ import (
 
 // produceRows are the headline: how fast a cluster takes records that have to be on a majority of nodes.
 func produceRows() []Row {
-	franz := Row{Name: "produce-franzgo", Pairs: 5, Measure: produceFranz,
+	franz := Row{Name: "produce-franzgo", Pairs: 5, Tuned: true, Measure: produceFranz,
 		What: "franz-go as fast as it goes, acks=all, 3 replicas, 6 partitions, records of 1 KiB, nothing compressed; CPU of all three brokers; free memory is touched before"}
-	java := Row{Name: "produce-java", Pairs: 5, Measure: produceJava,
+	java := Row{Name: "produce-java", Pairs: 5, Tuned: true, Measure: produceJava,
 		What: "Kafka's own ProducerPerformance as it comes, acks=all, the same topic and records, after warm-up records of its own; not in a quick run"}
 	var out []Row
 	for _, c := range []struct {

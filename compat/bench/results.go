@@ -15,6 +15,7 @@ type Result struct {
 	Class Class    `json:"class,omitempty"`
 	Ours  *float64 `json:"ours"`  // median; null: not measured
 	Kafka *float64 `json:"kafka"` // median
+	Tuned *float64 `json:"kafka_tuned,omitempty"`
 	Unit  string   `json:"unit"`
 	// Ratio is the median of ours / Kafka's within each pair, Spread the lowest and the highest of them.
 	Ratio  *float64    `json:"ratio"`
@@ -41,7 +42,10 @@ type Report struct {
 	Rows    []Result `json:"rows"`
 	// KafkaJVM are the options that Kafka ran with.
 	KafkaJVM string `json:"kafka_jvm"`
-	How      []How  `json:"-"`
+	// TunedJVM and TunedSettings are what it ran with for the column of Kafka as it is tuned.
+	TunedJVM      string            `json:"kafka_tuned_jvm"`
+	TunedSettings map[string]string `json:"kafka_tuned_settings"`
+	How           []How             `json:"-"`
 }
 
 // How is how a row is measured.
@@ -83,7 +87,7 @@ type index struct {
 // result puts the pairs of one figure together.
 func (x index) result(row Row, f Figure) (Result, bool) {
 	r := Result{Row: row.Name + "." + f.Name, Class: row.Class, Unit: f.Unit, Goal: f.Goal.Text, Limit: f.Limit, What: row.What}
-	var mine, theirs, ratios []float64
+	var mine, theirs, best, ratios []float64
 	var whys []string
 	found := false
 	for pair := 0; pair <= x.last; pair++ {
@@ -106,6 +110,9 @@ func (x index) result(row Row, f Figure) (Result, bool) {
 		} else {
 			take(ours, row.Class.durable(lockstep{}), &p.Ours, &mine)
 			take(peers, row.Class.durable(kafka{}), &p.Kafka, &theirs)
+			if (life{tunedKafka{}, false}).wants(row) {
+				take(tuned, false, new(*float64), &best)
+			}
 		}
 		if p.Ours != nil && p.Kafka != nil && *p.Kafka != 0 {
 			ratios = append(ratios, *p.Ours / *p.Kafka)
@@ -114,7 +121,7 @@ func (x index) result(row Row, f Figure) (Result, bool) {
 			r.Pairs = append(r.Pairs, p)
 		}
 	}
-	r.Ours, r.Kafka, r.Ratio = known(median(mine)), known(median(theirs)), known(median(ratios))
+	r.Ours, r.Kafka, r.Tuned, r.Ratio = known(median(mine)), known(median(theirs)), known(median(best)), known(median(ratios))
 	if len(ratios) > 0 {
 		r.Spread = &[2]float64{quantile(ratios, 0), quantile(ratios, 1)}
 	}

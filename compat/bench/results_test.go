@@ -13,7 +13,7 @@ func sample(row, system string, durable bool, pair int, v float64) Sample {
 func TestResults(t *testing.T) {
 	rows := []Row{
 		{Name: "limit", Life: Machine, Figures: []Figure{{Name: "x"}}},
-		{Name: "r", Class: ClassA, Figures: []Figure{{Name: "x", Goal: ratioAtLeast(3), Limit: "limit.x"}}},
+		{Name: "r", Class: ClassA, Tuned: true, Figures: []Figure{{Name: "x", Goal: ratioAtLeast(3), Limit: "limit.x"}}},
 		{Name: "r", Class: Defaults, Figures: []Figure{{Name: "x", Goal: ratioAtLeast(3)}}},
 		{Name: "r", Class: ClassB, Figures: []Figure{{Name: "x"}}},
 		{Name: "other", Class: ClassA, Figures: []Figure{{Name: "x"}}},
@@ -22,7 +22,7 @@ func TestResults(t *testing.T) {
 		{Row: "limit", System: "machine", Values: map[string]float64{"x": 80}},
 		sample("r", ours, false, 0, 30), sample("r", peers, false, 0, 10),
 		sample("r", ours, false, 1, 40), sample("r", peers, false, 1, 8),
-		sample("r", ours, false, 2, 60), sample("r", peers, false, 2, 15),
+		sample("r", ours, false, 2, 60), sample("r", peers, false, 2, 15), sample("r", tuned, false, 0, 12), sample("r", tuned, false, 1, 14),
 		sample("r", ours, true, 0, 20),
 		{Row: "r", System: peers, Durable: true, Why: "no disk"},
 	}
@@ -33,6 +33,9 @@ func TestResults(t *testing.T) {
 	a := got[1]
 	if *a.Ours != 40 || *a.Kafka != 10 || *a.Ratio != 4 || *a.Spread != [2]float64{3, 5} || !*a.Met || *a.OfIt != 0.5 || len(a.Pairs) != 3 {
 		t.Errorf("class A: %+v", a)
+	}
+	if *a.Tuned != 13 || got[2].Tuned != nil {
+		t.Errorf("tuned: %v in a row that asks for it, %v in another", a.Tuned, got[2].Tuned)
 	}
 	if d := got[2]; *d.Ours != 20 || *d.Kafka != 10 || *d.Ratio != 2 || *d.Met {
 		t.Errorf("defaults: %+v", d)
@@ -48,8 +51,8 @@ func TestResults(t *testing.T) {
 
 // Each life measures a row once, for all classes that want it at that durability.
 func TestDistinct(t *testing.T) {
-	rows := []Row{{Name: "r", Class: ClassA}, {Name: "r", Class: ClassB}, {Name: "r", Class: Defaults}, {Name: "s", Class: Defaults}, {Name: "m", Life: Machine}}
-	want := [][]string{{"r"}, {"r", "s"}, {"r", "s"}, {"r"}}
+	rows := []Row{{Name: "r", Class: ClassA, Tuned: true}, {Name: "r", Class: ClassB}, {Name: "r", Class: Defaults}, {Name: "s", Class: Defaults}, {Name: "m", Life: Machine}}
+	want := [][]string{{"r"}, {"r", "s"}, {"r"}, {"r", "s"}, {"r"}}
 	for i, l := range lives {
 		var names []string
 		for _, row := range distinct(rows, l, Shared) {

@@ -17,6 +17,8 @@ type Row struct {
 	Life  Life
 	// Cold rows of a shared cluster come before it is warmed up.
 	Cold bool
+	// Tuned rows are measured on Kafka as it is tuned as well, where it does not sync; not in a quick run.
+	Tuned bool
 	// Pairs is how often each system is measured in a full run; 0 means 1. QUICK=1 measures once.
 	Pairs   int
 	Figures []Figure

@@ -36,7 +36,12 @@ type life struct {
 }
 
 // lives in the order in which they take turns: those that are compared stand next to each other.
-var lives = []life{{lockstep{}, false}, {kafka{}, false}, {lockstep{}, true}, {kafka{}, true}}
+var lives = []life{{lockstep{}, false}, {kafka{}, false}, {tunedKafka{}, false}, {lockstep{}, true}, {kafka{}, true}}
+
+// wants tells whether a life has something to tell of a row.
+func (l life) wants(row Row) bool {
+	return row.Class.durable(l.kind) == l.durable && (row.Tuned || l.kind.Name() != tuned)
+}
 
 // runner measures rows in turn, pair after pair.
 type runner struct {
@@ -105,7 +110,7 @@ func (r *runner) share(ctx context.Context, due []Row, pair int) error {
 // alone measures a row that starts systems itself, on one after the other.
 func (r *runner) alone(ctx context.Context, row Row, pair int) {
 	for _, l := range r.lives() {
-		if row.Class.durable(l.kind) == l.durable {
+		if l.wants(row) {
 			r.measure(ctx, row, &System{Kind: l.kind, Durable: l.durable, Bench: r.b}, pair)
 		}
 	}
@@ -113,7 +118,9 @@ func (r *runner) alone(ctx context.Context, row Row, pair int) {
 
 // lives are those of the systems that are to be measured.
 func (r *runner) lives() []life {
-	return slices.DeleteFunc(slices.Clone(lives), func(l life) bool { return !r.system.MatchString(l.kind.Name()) })
+	return slices.DeleteFunc(slices.Clone(lives), func(l life) bool {
+		return !r.system.MatchString(l.kind.Name()) || r.b.Quick && l.kind.Name() == tuned
+	})
 }
 
 // due are the rows that have a pair of this number.
@@ -142,7 +149,7 @@ func distinct(rows []Row, l life, of Life) []Row {
 	seen := map[string]bool{}
 	var out []Row
 	for _, row := range rows {
-		if row.Life != of || row.Class.durable(l.kind) != l.durable || seen[row.Name] {
+		if row.Life != of || !l.wants(row) || seen[row.Name] {
 			continue
 		}
 		seen[row.Name] = true

@@ -8,13 +8,13 @@ import (
 
 // table is the results for a terminal: a line for each figure that there is, and why others are not.
 func table(rs []Result) string {
-	head := []string{"row", "class", "ours", "Kafka", "unit", "ratio", "spread", "of limit", "goal", ""}
+	head := []string{"row", "class", "ours", "Kafka", "tuned", "unit", "ratio", "spread", "of limit", "goal", ""}
 	lines := [][]string{head}
 	for _, r := range rs {
-		if r.Ours == nil && r.Kafka == nil {
+		if r.Ours == nil && r.Kafka == nil && r.Tuned == nil {
 			continue
 		}
-		lines = append(lines, []string{r.Row, string(r.Class), value(r.Ours), value(r.Kafka), r.Unit, value(r.Ratio), spread(r), percent(r.OfIt), r.Goal, verdict(r)})
+		lines = append(lines, []string{r.Row, string(r.Class), value(r.Ours), value(r.Kafka), value(r.Tuned), r.Unit, value(r.Ratio), spread(r), percent(r.OfIt), r.Goal, verdict(r)})
 	}
 	widths := make([]int, len(head))
 	for _, l := range lines {
@@ -27,7 +27,7 @@ func table(rs []Result) string {
 		var line strings.Builder
 		for i, cell := range l {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if right := i == 2 || i == 3 || i == 5 || i == 7; right {
+			if right := i == 2 || i == 3 || i == 4 || i == 6 || i == 8; right {
 				line.WriteString(pad + cell + "  ")
 			} else {
 				line.WriteString(cell + pad + "  ")

@@ -21,6 +21,8 @@ type Kafka struct {
 	Root string // of the repository
 	// Stock is for measuring: the settings and the JVM's options that Kafka comes with, where the suite's own are small.
 	Stock bool
+	// JVM are options to use instead of those, if there are any.
+	JVM []string
 }
 
 // Name implements Target.
@@ -53,7 +55,10 @@ func (Kafka) Env(NodePlan) []string { return nil }
 
 func (k Kafka) java(args ...string) []string {
 	options := []string{"-Xmx400m", "-XX:+UseSerialGC"}
-	if k.Stock {
+	switch {
+	case len(k.JVM) > 0:
+		options = k.JVM
+	case k.Stock:
 		options = StockJVM()
 	}
 	return append(append(options, "-cp", filepath.Join(k.lib(), "*")), args...)
