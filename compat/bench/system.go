@@ -55,7 +55,7 @@ func (kafka) Settings(durable bool) map[string]string {
 
 // tunedKafka is Kafka as those who publish advice on its throughput would set it up. (The second column is not what goals are about:
 // what a system does as it comes is what most of its users get.)
-type tunedKafka struct{ kafka }
+type tunedKafka struct{}
 
 func (tunedKafka) Name() string { return tuned }
 
