@@ -128,11 +128,12 @@ func (g curves) draw() (template.HTML, error) {
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Legend.Padding = vg.Points(2)
 	tail := p.X.Label.Text == "percentile"
-	var all []float64
+	var all, at []float64
 	for _, l := range g.lines {
 		var points plotter.XYs
 		for i := range min(len(l.x), len(l.y)) {
 			x := l.x[i]
+			at = append(at, x)
 			if tail {
 				x = nines(x)
 			}
@@ -154,6 +155,8 @@ func (g curves) draw() (template.HTML, error) {
 	}
 	if tail {
 		p.X.Tick.Marker = percentileTicks{}
+	} else if ticks := factors(at); ticks != nil {
+		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, ticks
 	}
 	if wide(all) {
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
@@ -168,6 +171,23 @@ func (g curves) draw() (template.HTML, error) {
 // wide tells whether values, all above zero, are so far apart that small ones would lie on the axis.
 func wide(values []float64) bool {
 	return len(values) > 0 && slices.Min(values) > 0 && slices.Max(values) > 50*slices.Min(values)
+}
+
+// factors are ticks at places each of which is at least twice the one before, as whoever chooses by factors chooses them; nil
+// for others.
+func factors(at []float64) plot.ConstantTicks {
+	places := slices.Compact(slices.Sorted(slices.Values(at)))
+	var ticks plot.ConstantTicks
+	for i, x := range places {
+		if x <= 0 || i > 0 && x < 2*places[i-1] {
+			return nil
+		}
+		ticks = append(ticks, plot.Tick{Value: x, Label: fmt.Sprint(x)})
+	}
+	if len(ticks) < 2 {
+		return nil
+	}
+	return ticks
 }
 
 // nines stretches the upper end of the percentiles: 90, 99 and 99.9 are one apart.

@@ -32,19 +32,28 @@ func produceRows() []Row {
 // cost runs load, which says how many bytes it has had a cluster take or give within how many seconds, and makes
 // throughput and all brokers' CPU time of it.
 func cost(s *System, load func() (bytes, span float64, err error)) (map[string]float64, error) {
+	p, err := pay(s, load)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]float64{"throughput": p.amount / mb / p.span, "cpu": p.cpu / (p.amount / 1e9)}, nil
+}
+
+// paid is how much work was done within how many seconds, for how many of all brokers' CPU time.
+type paid struct{ amount, span, cpu float64 }
+
+// pay runs load, which says how much it was and how long it took.
+func pay(s *System, load func() (amount, span float64, err error)) (paid, error) {
 	before, err := usage(s.Cluster)
 	if err != nil {
-		return nil, err
+		return paid{}, err
 	}
-	bytes, span, err := load()
+	amount, span, err := load()
 	if err != nil {
-		return nil, err
+		return paid{}, err
 	}
 	after, err := usage(s.Cluster)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]float64{"throughput": bytes / mb / span, "cpu": (after.CPU - before.CPU) / (bytes / 1e9)}, nil
+	return paid{amount, span, after.CPU - before.CPU}, err
 }
 
 func produceFranz(ctx context.Context, s *System) (map[string]float64, error) {

@@ -13,6 +13,7 @@ func rows() []Row {
 		latencyRows(),
 		javaRows(),
 		freshnessRows(),
+		costRows(),
 		handoverRows(),
 		failoverRows(),
 		startRows(),

@@ -99,6 +99,13 @@ func (l Load) batch() ([]byte, error) {
 	return raw.Build("none", rs)
 }
 
+const (
+	// mostOpening is how many connections are opened at the same time: more wait at a broker than it may have room for (Kafka: 50).
+	mostOpening = 16
+	// mostTold is how many errors are told: those of a thousand connections are alike.
+	mostTold = 3
+)
+
 func (l Load) run(ctx context.Context, d time.Duration) (Written, error) {
 	batch, err := l.batch()
 	if err != nil {
@@ -112,6 +119,7 @@ func (l Load) run(ctx context.Context, d time.Duration) (Written, error) {
 	var mu sync.Mutex // guards the two that follow
 	var out Written
 	var errs []error
+	opening := make(chan struct{}, mostOpening)
 	start := time.Now()
 	for node, parts := range byNode {
 		conns := l.Conns
@@ -120,7 +128,7 @@ func (l Load) run(ctx context.Context, d time.Duration) (Written, error) {
 		}
 		for c := range conns {
 			wg.Go(func() {
-				w := writer{l: l, parts: parts, at: c * len(parts) / conns, end: (c + 1) * len(parts) / conns, batch: batch}
+				w := writer{l: l, parts: parts, at: c * len(parts) / conns, end: (c + 1) * len(parts) / conns, batch: batch, opening: opening}
 				if d > 0 {
 					w.until = start.Add(d)
 				}
@@ -129,7 +137,7 @@ func (l Load) run(ctx context.Context, d time.Duration) (Written, error) {
 				defer mu.Unlock()
 				out.Batches += w.acked
 				out.Failed = append(out.Failed, w.failed...)
-				if w.err != nil {
+				if w.err != nil && len(errs) < mostTold {
 					errs = append(errs, fmt.Errorf("node %d: %w", node, w.err))
 				}
 			})

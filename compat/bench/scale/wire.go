@@ -38,6 +38,15 @@ func openPipe(ctx context.Context, addr string) (*pipe, error) {
 	return &pipe{c: c, r: bufio.NewReaderSize(c, 256<<10), format: kmsg.NewRequestFormatter(kmsg.FormatterClientID("scale"))}, nil
 }
 
+// greet asks for the versions served, and waits for the answer: by then the broker has accepted the connection.
+func (p *pipe) greet() error {
+	if err := p.send(kmsg.NewPtrApiVersionsRequest()); err != nil {
+		return err
+	}
+	_, err := p.receive(nil)
+	return err
+}
+
 func (p *pipe) send(req kmsg.Request) error {
 	p.next++
 	p.buf = p.format.AppendRequest(p.buf[:0], req, p.next)

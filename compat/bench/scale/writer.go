@@ -16,7 +16,8 @@ type writer struct {
 	parts   []Part
 	at, end int
 	batch   []byte
-	until   time.Time // zero: to end, else round and round
+	until   time.Time     // zero: to end, else round and round
+	opening chan struct{} // held by those that open a connection
 
 	acked  int64
 	failed []Part
@@ -108,7 +109,17 @@ func (w *writer) open(ctx context.Context, node int32) (*pipe, error) {
 	if !ok {
 		return nil, errors.New("no such node, or no leader")
 	}
-	return openPipe(ctx, addr)
+	w.opening <- struct{}{}
+	defer func() { <-w.opening }()
+	p, err := openPipe(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.greet(); err != nil {
+		p.c.Close()
+		return nil, err
+	}
+	return p, nil
 }
 
 // take reads the answers to what is in flight until that is closed. When the connection fails it closes broken, and all
