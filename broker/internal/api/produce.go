@@ -195,8 +195,12 @@ func (p *produce) wait(cancel context.CancelFunc) {
 	}
 }
 
-// awaitLeaders keeps an answer that says "not me" until it can say who.
+// awaitLeaders keeps an answer that says "not me" until it can say who. Where
+// nothing is answered, closing the connection at once is what helps.
 func (p *produce) awaitLeaders(ctx context.Context) {
+	if p.body.Acks == 0 {
+		return
+	}
 	for _, part := range p.parts {
 		if part.where.shard != nil && errors.Is(part.result.Err, kerr.NotLeaderForPartition) {
 			part.where.shard.AwaitLeader(ctx)
