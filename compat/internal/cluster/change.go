@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -71,6 +72,8 @@ func (c *Cluster) stopAll(ctx context.Context, nodes []int) error {
 
 // stopChanged ends nodes that run with settings of a scenario's and forgets those, so that they start as planned.
 func (c *Cluster) stopChanged(ctx context.Context, nodes []int) error {
+	dead := func(n int) bool { return !c.Running(n) }
+	left := slices.ContainsFunc(c.Members(), dead)
 	for _, n := range nodes {
 		if c.Running(n) {
 			if err := c.rt.resume(ctx, n); err != nil {
@@ -78,10 +81,16 @@ func (c *Cluster) stopChanged(ctx context.Context, nodes []int) error {
 			}
 		}
 	}
-	if err := c.stopAll(ctx, nodes); err != nil {
+	// Where a cell has left nodes dead, others may not be able to end in good order: those of Kafka want a controller for it.
+	if err := c.stopAll(ctx, nodes); err != nil && !left {
 		return err
 	}
 	for _, n := range nodes {
+		if c.Running(n) {
+			if err := c.Kill(ctx, n); err != nil {
+				return err
+			}
+		}
 		c.setExtra(n, nil)
 	}
 	return nil
