@@ -16,8 +16,9 @@ import (
 // its clients and to its leader.
 //
 // Must be seen: how long after it was sent a record is read rises with the delay of the link, and is not below it; every reader
-// goes on all the time; nothing is lost. (The plan says after its acknowledgement. That is logged beside it, but is no bound: a
-// busy client in Python takes 10 ms and more to say that it has an acknowledgement, and by then the record may be half way.)
+// goes on all the time; nothing is lost. The fastest record of each delay is what counts: a busy machine makes records later, and
+// none earlier. (The plan counts from the acknowledgement. Medians of that are logged, but are no bound: a busy client in Python
+// takes 10 ms and more to say that it has an acknowledgement, and by then the record may be half way.)
 func linkDelay() *scenario.Scenario {
 	return together(outing{id: "3.2", title: "lag against the delay of the link (10, 50, 100 ms) at 1000 records/s", limit: 5 * time.Minute,
 		perSecond: 125, happen: slower})
@@ -40,19 +41,21 @@ func slower(ctx context.Context, p *party) error {
 			return err
 		}
 		for _, m := range p.members {
-			acked, _ := readDelay(m.c.H.Events(), history.Acked, m.load.Handle, from)
-			sent, n := readDelay(m.c.H.Events(), history.Sent, m.load.Handle, from)
-			m.c.H.Logf("links slower by %v: the median of %d records was read %v after it was sent, %v after its acknowledgement",
-				delay, n, sent.Round(time.Millisecond/10), acked.Round(time.Millisecond/10))
-			switch {
-			case n < 100:
-				m.c.Fail(scenario.Unknownf("only %d records were read while links took %v longer", n, delay))
-			case sent < delay:
-				m.c.Fail(fmt.Errorf("records were read %v after they were sent, over links that take %v longer", sent, delay))
-			case sent <= last[m]:
-				m.c.Fail(fmt.Errorf("records were read %v after they were sent while links took %v longer, no later than with the delay before", sent, delay))
+			sent, acked := readDelays(m.c.H.Events(), m.load.Handle, from)
+			if len(sent) < 100 {
+				m.c.Fail(scenario.Unknownf("only %d records were read while links took %v longer", len(sent), delay))
+				continue
 			}
-			last[m] = sent
+			fastest := sent[0]
+			m.c.H.Logf("links slower by %v: of %d records the fastest was read %v after it was sent, the median %v; %v after its acknowledgement",
+				delay, len(sent), tenths(fastest), tenths(middle(sent)), tenths(middle(acked)))
+			switch {
+			case fastest < delay:
+				m.c.Fail(fmt.Errorf("a record was read %v after it was sent, over links that take %v longer", fastest, delay))
+			case fastest <= last[m]:
+				m.c.Fail(fmt.Errorf("a record was read %v after it was sent while links took %v longer, no later than with the delay before", fastest, delay))
+			}
+			last[m] = fastest
 		}
 		if err := p.fault(ctx, slow.Heal); err != nil {
 			return err
@@ -61,35 +64,30 @@ func slower(ctx context.Context, p *party) error {
 	return nil
 }
 
-// readDelay is the median time to delivery of a writer's records that were sent since a moment, counted from when they were sent
-// or acknowledged, and of how many.
-func readDelay(events []history.Event, since history.Kind, writer string, from int64) (median time.Duration, n int) {
-	begun := map[int64]int64{} // of records sent since then, by number
-	at := map[int64]int64{}    // the same by offset
-	late := map[int64]bool{}
+// readDelays are the times to the delivery of those of a writer's records that were sent since a moment, ascending: from when they were
+// sent, and from when they were acknowledged.
+func readDelays(events []history.Event, writer string, from int64) (sent, acked []time.Duration) {
+	type times struct{ sent, acked int64 }
+	byNumber, byOffset := map[int64]times{}, map[int64]times{}
 	for _, e := range events {
-		if e.Handle != writer {
-			continue
-		}
-		if e.Kind == history.Sent && e.At >= from {
-			late[e.N] = true
-		}
-		if e.Kind == since && late[e.N] {
-			begun[e.N] = e.At
-		}
-		if e.Kind == history.Acked && late[e.N] {
-			at[e.Offset] = begun[e.N]
+		switch {
+		case e.Handle != writer:
+		case e.Kind == history.Sent && e.At >= from:
+			byNumber[e.N] = times{sent: e.At}
+		case e.Kind == history.Acked && byNumber[e.N].sent != 0:
+			byOffset[e.Offset] = times{byNumber[e.N].sent, e.At}
 		}
 	}
-	var took []time.Duration
 	for _, e := range events {
-		if at := at[e.Offset]; e.Kind == history.Read && e.Handle == reader && at != 0 {
-			took = append(took, time.Duration(e.At-at))
+		if at, ok := byOffset[e.Offset]; ok && e.Kind == history.Read && e.Handle == reader {
+			sent, acked = append(sent, time.Duration(e.At-at.sent)), append(acked, time.Duration(e.At-at.acked))
 		}
 	}
-	if len(took) == 0 {
-		return 0, 0
-	}
-	slices.Sort(took)
-	return took[len(took)/2], len(took)
+	slices.Sort(sent)
+	slices.Sort(acked)
+	return sent, acked
 }
+
+func middle(sorted []time.Duration) time.Duration { return sorted[len(sorted)/2] }
+
+func tenths(d time.Duration) time.Duration { return d.Round(time.Millisecond / 10) }
