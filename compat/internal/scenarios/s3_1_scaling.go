@@ -38,8 +38,8 @@ func readScaling() *scenario.Scenario {
 const (
 	// linkKBps is what a node's link to its clients carries, in kB/s.
 	linkKBps = 1000
-	// What each reader reads: all three together take 9 s over one link, and 3 s over three.
-	scaledRecords, scaledBytes = 300, 10_000
+	// What each reader reads: all three together take 4.5 s over one link, and 1.5 s over three.
+	scaledRecords, scaledBytes = 150, 10_000
 	// scalesBy is what spreading the readers is worth at least. Three links carry three times as much as one; it takes clients
 	// some tenths of a second to begin, which count.
 	scalesBy = 1.8
