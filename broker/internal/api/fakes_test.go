@@ -198,6 +198,26 @@ type fakeCluster struct {
 	create  func(controller.TopicSpec) (*controller.Topic, error)
 	ids     int64
 	idErr   error
+	behind  chan struct{} // nil, or closed once the node is current
+}
+
+func (c *fakeCluster) Current() bool {
+	select {
+	case <-c.behind:
+		return true
+	default:
+		return c.behind == nil
+	}
+}
+
+func (c *fakeCluster) AwaitCurrent(ctx context.Context) {
+	if c.behind == nil {
+		return
+	}
+	select {
+	case <-c.behind:
+	case <-ctx.Done():
+	}
 }
 
 func (c *fakeCluster) find(match func(*controller.Topic) bool) *controller.Topic {

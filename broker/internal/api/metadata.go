@@ -21,7 +21,10 @@ import (
 // none, or knows it to be dead, the partition has LEADER_NOT_AVAILABLE and
 // leader -1. Between two leaders the answer waits for the next one. A topic that
 // does not exist is created if the client and the configuration allow it, and the
-// answer waits until it has leaders.
+// answer waits until it has leaders. A node that was just started may not know all
+// topics yet: what it lacks is waited for, and has LEADER_NOT_AVAILABLE if that
+// takes long, for a client that is told UNKNOWN_TOPIC_OR_PARTITION may give the
+// topic up for good (librdkafka does).
 //
 // On the local-read listener this node is all there is: the only broker, the
 // controller, and the only replica and leader of every partition, in epoch -1,
@@ -37,6 +40,14 @@ func init() { register(kmsg.Metadata, 0, 13, later((*API).metadata)) }
 
 // autoCreateTimeout bounds how long the answer waits for a topic's creation.
 const autoCreateTimeout = 5 * time.Second
+
+// currentTimeout bounds how long it waits for a topic that this node may have to
+// hear of yet.
+const currentTimeout = 5 * time.Second
+
+// allCurrentTimeout bounds it where all topics are asked for: clients that begin
+// with that question should not have to wait long on a node that is cut off.
+const allCurrentTimeout = time.Second
 
 func (a *API) metadata(ctx context.Context, req *Request, body *kmsg.MetadataRequest) kmsg.Response {
 	resp := body.ResponseKind().(*kmsg.MetadataResponse)
@@ -92,7 +103,9 @@ type wantedTopic struct {
 }
 
 func (a *API) wantedTopics(ctx context.Context, body *kmsg.MetadataRequest) []wantedTopic {
-	if body.Topics == nil || body.Version == 0 && len(body.Topics) == 0 {
+	everything := body.Topics == nil || body.Version == 0 && len(body.Topics) == 0
+	if everything {
+		a.awaitCurrent(ctx, allCurrentTimeout)
 		all := a.cluster.Topics()
 		out := make([]wantedTopic, len(all))
 		for i, t := range all {
@@ -100,12 +113,35 @@ func (a *API) wantedTopics(ctx context.Context, body *kmsg.MetadataRequest) []wa
 		}
 		return out
 	}
+	if !a.knows(body.Topics) {
+		a.awaitCurrent(ctx, currentTimeout)
+	}
 	out := make([]wantedTopic, len(body.Topics))
 	for i, want := range body.Topics {
 		t, err := a.findTopic(ctx, body, want)
 		out[i] = wantedTopic{topic: t, asked: want, err: err}
 	}
 	return out
+}
+
+func (a *API) awaitCurrent(ctx context.Context, within time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	a.cluster.AwaitCurrent(ctx)
+}
+
+// knows tells whether all these topics are known here.
+func (a *API) knows(wanted []kmsg.MetadataRequestTopic) bool {
+	for _, w := range wanted {
+		_, err := a.topicWithID(w.TopicID)
+		if w.Topic != nil {
+			_, err = a.topicNamed(*w.Topic)
+		}
+		if err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // awaitLeaders waits until none of the topics' shards is between two leaders.
@@ -132,16 +168,24 @@ func (a *API) findTopic(ctx context.Context, body *kmsg.MetadataRequest, want km
 		if body.Version < 12 {
 			return nil, kerr.InvalidRequest
 		}
-		return a.topicWithID(want.TopicID)
+		return a.orNotYet(a.topicWithID(want.TopicID))
 	}
 	if want.Topic == nil {
 		return nil, kerr.InvalidRequest
 	}
 	t, err := a.topicNamed(*want.Topic)
 	if err == nil || !a.Config.AutoCreateTopics || body.Version >= 4 && !body.AllowAutoTopicCreation {
-		return t, err
+		return a.orNotYet(t, err)
 	}
 	return a.autoCreate(ctx, *want.Topic)
+}
+
+// orNotYet puts it off where this node cannot say that there is no such topic.
+func (a *API) orNotYet(t *controller.Topic, err error) (*controller.Topic, error) {
+	if err != nil && !a.cluster.Current() {
+		return nil, kerr.LeaderNotAvailable
+	}
+	return t, err
 }
 
 // autoCreate creates a topic as the cluster's defaults have it. Whatever keeps

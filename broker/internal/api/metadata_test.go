@@ -296,3 +296,46 @@ func TestMetadataWaitsForTheNextLeader(t *testing.T) {
 		t.Errorf("%+v; the leader of epoch 6 is node 3", p)
 	}
 }
+
+// A node that was just started may lack topics that are there: it waits until it knows, and does not say that there is none. What
+// it knows it tells at once.
+func TestMetadataOnANodeThatCatchesUp(t *testing.T) {
+	topic := &controller.Topic{Name: "late", ID: partition.TopicID{9}, Shards: []uint32{0}}
+	for _, c := range []struct {
+		name  string
+		after time.Duration // 0: never
+		found bool          // by then
+		want  *kerr.Error
+		took  time.Duration
+	}{
+		{"it is there", time.Second, true, nil, time.Second},
+		{"there is none", time.Second, false, kerr.UnknownTopicOrPartition, time.Second},
+		{"cut off", 0, false, kerr.LeaderNotAvailable, currentTimeout},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNode(t, asFollower)
+				n.cluster.behind = make(chan struct{})
+				if c.after > 0 {
+					time.AfterFunc(c.after, func() {
+						if c.found {
+							n.cluster.mu.Lock()
+							n.cluster.topics = append(n.cluster.topics, topic)
+							n.cluster.mu.Unlock()
+						}
+						close(n.cluster.behind)
+					})
+				}
+				start := time.Now()
+				if known := n.metadata(Normal, metadataOf(12, "t")).Topics[0]; known.ErrorCode != 0 || time.Since(start) != 0 {
+					t.Errorf("a topic that is known: error %d after %v", known.ErrorCode, time.Since(start))
+				}
+				n.api.Config.AutoCreateTopics = false
+				got := n.metadata(Normal, metadataOf(12, "late")).Topics[0]
+				if err := kerr.ErrorForCode(got.ErrorCode); (c.want == nil) != (err == nil) || c.want != nil && err != c.want || time.Since(start) != c.took {
+					t.Errorf("got %v after %v, want %v after %v", err, time.Since(start), c.want, c.took)
+				}
+			})
+		})
+	}
+}

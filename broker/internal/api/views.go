@@ -17,6 +17,8 @@ type cluster interface {
 	Brokers() []controller.Broker
 	ClusterID() string
 	ControllerID() int32
+	Current() bool
+	AwaitCurrent(ctx context.Context)
 	CreateTopic(ctx context.Context, s controller.TopicSpec) (*controller.Topic, error)
 	DeleteTopic(ctx context.Context, id partition.TopicID) error
 	CreatePartitions(ctx context.Context, topic string, total int32) error

@@ -35,6 +35,8 @@ type Controller struct {
 	waiting sync.Mutex // guards applied
 	applied chan struct{}
 
+	current chan struct{} // closed once this node has caught up
+
 	producers struct {
 		sync.Mutex
 		next, end int64 // ids of this node's block
@@ -43,7 +45,7 @@ type Controller struct {
 
 // New returns a controller; Run makes it live.
 func New(o Options) *Controller {
-	c := &Controller{Options: o, applied: make(chan struct{})}
+	c := &Controller{Options: o, applied: make(chan struct{}), current: make(chan struct{})}
 	o.Mux.Handle(ServicePropose, c.servePropose)
 	return c
 }
@@ -102,10 +104,39 @@ func (c *Controller) Registered() bool {
 	return s.Brokers[c.Self.ID] == c.Self && s.ClusterID != ""
 }
 
+// Current reports whether this node knows everything that the cluster knew when
+// the node was started. Until then, what it does not know of may well be there.
+// (Registered does not tell: a node whose disk was emptied learns of its own
+// registration long before the newest topics.)
+func (c *Controller) Current() bool {
+	select {
+	case <-c.current:
+		return true
+	default:
+		return false
+	}
+}
+
+// AwaitCurrent waits until Current, or the end of ctx.
+func (c *Controller) AwaitCurrent(ctx context.Context) {
+	select {
+	case <-c.current:
+	case <-ctx.Done():
+	}
+}
+
+// catchUp closes current when it is time to.
+func (c *Controller) catchUp(ctx context.Context) {
+	if c.Shard.ReadIndex(ctx) == nil {
+		close(c.current)
+	}
+}
+
 // Run keeps this node registered and wakes who waits for a change, until ctx
 // ends.
 func (c *Controller) Run(ctx context.Context) error {
 	leaders := partition.NewWatcher() // of shard 0: with a new one it can be tried at once
+	go c.catchUp(ctx)
 	c.Shard.Watch(leaders)
 	defer c.Shard.Unwatch(leaders)
 	retry := time.NewTicker(200 * time.Millisecond)

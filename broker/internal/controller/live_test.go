@@ -59,7 +59,7 @@ func running(t *testing.T, n int) map[int32]*Controller {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
 		ready := 0
 		for _, c := range all {
-			if c.Registered() && len(c.Brokers()) == n && c.ControllerID() > 0 {
+			if c.Registered() && c.Current() && len(c.Brokers()) == n && c.ControllerID() > 0 {
 				ready++
 			}
 		}

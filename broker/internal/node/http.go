@@ -84,5 +84,8 @@ func (n *Node) notReady() string {
 	if !n.control.Registered() {
 		return "this node is not registered with the cluster yet"
 	}
+	if !n.control.Current() {
+		return "this node does not know all topics yet"
+	}
 	return ""
 }
