@@ -264,3 +264,23 @@ func parseLabels(text string, into map[string]string) {
 		text = strings.TrimPrefix(strings.TrimSpace(rest[len(quoted):]), ",")
 	}
 }
+
+// overseen is a target in which one node decides for all which of them are alive.
+type overseen interface {
+	overseer(context.Context, *Cluster) (int, error)
+}
+
+var _ overseen = Kafka{}
+
+// Overseer is the node that decides at present which nodes are alive; 0 where each decides for itself.
+func (c *Cluster) Overseer(ctx context.Context) (int, error) {
+	t, one := c.target.(overseen)
+	if !one {
+		return 0, nil
+	}
+	n, err := t.overseer(ctx, c)
+	if err != nil {
+		return 0, fmt.Errorf("ask who decides which nodes are alive: %w", err)
+	}
+	return n, nil
+}

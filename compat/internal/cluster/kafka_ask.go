@@ -51,6 +51,16 @@ func (Kafka) Beyond(ctx context.Context, c *Cluster, node int, topic string, par
 	return size > below.Bytes, fmt.Sprintf("node %d: %d bytes, of which %d lie below the high watermark %d", node, size, below.Bytes, a.HighWatermark), nil
 }
 
+// overseer implements overseen: brokers report to the controller that leads the quorum.
+func (Kafka) overseer(ctx context.Context, c *Cluster) (int, error) {
+	conn, err := raw.Dial(ctx, c.Direct(Nodes()[0]))
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	return conn.QuorumLeader(ctx)
+}
+
 // Ready implements Target: there is nothing that Kafka tells beside its metadata.
 func (Kafka) Ready(ctx context.Context, c *Cluster) error { return allKnown(ctx, c) }
 

@@ -180,3 +180,24 @@ func (c *Conn) EndOffset(ctx context.Context, topic string, partition int32) (in
 	}
 	return got.Offset, nil
 }
+
+// QuorumLeader is the node that leads the quorum of Kafka's controllers (KIP-595).
+func (c *Conn) QuorumLeader(ctx context.Context) (int, error) {
+	req, topic := kmsg.NewPtrDescribeQuorumRequest(), kmsg.NewDescribeQuorumRequestTopic()
+	topic.Topic = "__cluster_metadata"
+	topic.Partitions = append(topic.Partitions, kmsg.NewDescribeQuorumRequestTopicPartition())
+	req.Topics = append(req.Topics, topic)
+	r, err := c.Do(ctx, req, -1)
+	if err != nil {
+		return 0, err
+	}
+	resp := r.(*kmsg.DescribeQuorumResponse)
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		return 0, fmt.Errorf("describe the quorum: %w", err)
+	}
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		return 0, fmt.Errorf("describe the quorum: %d topics in the answer", len(resp.Topics))
+	}
+	p := resp.Topics[0].Partitions[0]
+	return int(p.LeaderID), kerr.ErrorForCode(p.ErrorCode)
+}

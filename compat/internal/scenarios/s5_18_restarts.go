@@ -18,7 +18,7 @@ func allKilled() *scenario.Scenario {
 	return &scenario.Scenario{ID: "5.18", Title: "kill -9 of all nodes at the same time", Limit: 4 * time.Minute, Faults: true,
 		RunAll: func(ctx context.Context, cells []*scenario.Cell) error {
 			const n = 200
-			p, all, err := guests(ctx, cells, partyLeader, written(n))
+			p, all, err := guests(ctx, cells, partyLeader, written(n, partyFollower))
 			if err != nil {
 				return err
 			}
@@ -42,8 +42,8 @@ func allKilled() *scenario.Scenario {
 		}}
 }
 
-// written has a guest's writer write n records, and its reader read them from the follower.
-func written(n int64) func(context.Context, *guest) error {
+// written has a guest's writer write n records, and its reader read them from a follower.
+func written(n int64, follower int) func(context.Context, *guest) error {
 	return func(ctx context.Context, g *guest) error {
 		if err := g.load.Send(ctx, int(n)); err != nil {
 			return err
@@ -52,7 +52,7 @@ func written(n int64) func(context.Context, *guest) error {
 		if err != nil {
 			return err
 		}
-		if err := g.follow(ctx, partyFollower); err != nil {
+		if err := g.follow(ctx, follower); err != nil {
 			return err
 		}
 		if err := g.reads(ctx, n, resumeWithin); err != nil {
@@ -85,7 +85,7 @@ func restartedAlone() *scenario.Scenario {
 	return &scenario.Scenario{ID: "5.19", Title: "a follower that restarts cut off serves what it served", Limit: 4 * time.Minute, Faults: true,
 		RunAll: func(ctx context.Context, cells []*scenario.Cell) error {
 			const n = 200
-			p, all, err := guests(ctx, cells, partyLeader, written(n))
+			p, all, err := guests(ctx, cells, partyLeader, written(n, partyFollower))
 			if err != nil {
 				return err
 			}
