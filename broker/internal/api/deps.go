@@ -37,6 +37,7 @@ type API struct {
 
 	sessions *sessions
 	load     *load
+	departed departed
 	lags     switches // shards whose replica here lags
 }
 

@@ -267,6 +267,7 @@ type node struct {
 	shard   *fakeShard
 	topic   *controller.Topic
 	conn    *Conn
+	host    string // the client's
 }
 
 var (
@@ -320,7 +321,7 @@ func (n *node) ask(ctx context.Context, l Listener, body kmsg.Request) (kmsg.Res
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	req.Listener, req.Conn = l, n.conn
+	req.Listener, req.Conn, req.ClientHost = l, n.conn, n.host
 	wait, err := n.api.Start(ctx, req)
 	if err != nil {
 		n.t.Fatal(err)

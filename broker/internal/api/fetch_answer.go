@@ -83,7 +83,7 @@ func (f *fetching) better(p *fetched, st shard.Status, s situation, now time.Tim
 		return p.better
 	}
 	p.sought = true
-	p.better = f.a.betterFollower(f.req.Conn, f.body.Rack, p.where, st, s.offset, s.highWatermark, now)
+	p.better = f.a.betterFollower(f.req, f.body.Rack, p.where, st, s.offset, s.highWatermark, now)
 	return p.better
 }
 

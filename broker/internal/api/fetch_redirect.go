@@ -19,7 +19,7 @@ import (
 // shorter than any wait. After a few of them the leader serves the consumer
 // itself for a while, longer each time; after a single one if it was long, for
 // it has cost the consumer a timeout. Consumers are told apart by their
-// connection.
+// connection, and known again when that has ended (fetch_departed.go).
 
 const (
 	maxFruitless = 2                      // visits to one partition's follower in a row
@@ -37,7 +37,22 @@ const (
 // called concurrently, and on nil, which remembers nothing.
 type Conn struct {
 	mu     sync.Mutex
-	visits map[partition.Key]*visit
+	visits map[partition.Key]*visit // nil when it has ended
+
+	// Whose it is, and where its visits go when it ends; from the newest request
+	// that may be sent away.
+	departed     *departed
+	host, client string
+}
+
+// is notes whose connection it is.
+func (c *Conn) is(req *Request, d *departed) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.departed, c.host, c.client = d, req.ClientHost, req.ClientID
 }
 
 // NewConn is for a new connection.
@@ -109,6 +124,9 @@ func (c *Conn) left(k partition.Key, follower int32, offset int64, now time.Time
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.visits == nil {
+		return
+	}
 	v := c.visits[k]
 	if v == nil {
 		v = &visit{}
@@ -123,10 +141,13 @@ func (c *Conn) left(k partition.Key, follower int32, offset int64, now time.Time
 // offset. A client that got on at the follower it was sent to before is sent
 // there again, for it would start anew elsewhere; else it is the one with the
 // least load, and one that has just been no good only if there is no other.
-func (a *API) betterFollower(conn *Conn, rack string, where place, st shard.Status, offset, highWatermark int64, now time.Time) int32 {
+func (a *API) betterFollower(req *Request, rack string, where place, st shard.Status, offset, highWatermark int64, now time.Time) int32 {
 	if rack == "" || rack == a.Config.Rack || !a.Config.FetchFromFollower || st.Role != shard.Leader {
 		return -1
 	}
+	conn := req.Conn
+	conn.is(req, &a.departed)
+	conn.comesBack(where.key, offset, now)
 	ok, last, good := conn.mayLeave(where.key, offset, highWatermark, now)
 	if !ok {
 		return -1

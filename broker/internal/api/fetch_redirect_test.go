@@ -174,3 +174,40 @@ func TestRedirectAvoids(t *testing.T) {
 		}
 	}
 }
+
+// A consumer that comes back fruitless on another connection is known again: one with its address, its name and the offset that it
+// left with. Anybody else is sent to the follower.
+func TestRedirectOutlivesTheConnection(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		host   string
+		offset int64
+		after  time.Duration
+		stays  bool
+	}{
+		{"back", "a", 3, 20 * time.Second, true},
+		{"it got somewhere", "a", 4, 20 * time.Second, false},
+		{"somebody else", "b", 3, 20 * time.Second, false},
+		{"much later", "a", 3, departedFor + time.Second, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNode(t, asLeader)
+				n.fill(0, 1, 1, 1, 1, 1, 1)
+				ask := func(host string, offset int64) int32 {
+					n.host = host
+					return n.fetch(Normal, inRackOf(fetchOf(n, 12, offset), "r2"))[0].PreferredReadReplica
+				}
+				if got := ask("a", 3); got != 2 {
+					t.Fatalf("at first it is sent to %d", got)
+				}
+				n.conn.End()
+				n.conn = NewConn()
+				time.Sleep(c.after)
+				if got := ask(c.host, c.offset); (got == -1) != c.stays {
+					t.Errorf("on the next connection it is sent to %d", got)
+				}
+			})
+		})
+	}
+}

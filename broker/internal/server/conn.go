@@ -85,6 +85,7 @@ func (c *conn) run() {
 	close(c.queue)
 	c.life.release() // what is still parked is answered now
 	writer.Wait()
+	c.memory.End()
 }
 
 // stopReading makes the reader end as if the client had nothing more to say.
