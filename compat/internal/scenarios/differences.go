@@ -17,6 +17,8 @@ func Differences() scenario.Differences {
 			Seen: `^the reader does not go on after black hole \[client-2\]: `, What: whatSent, Why: whySent},
 		{Target: "kafka", Scenario: "5.4", Client: "confluent-.*|java.*|kcat",
 			Seen: `^the reader does not go on after node 2 isolated by black holes: `, What: whatStays, Why: whyStays},
+		{Target: "kafka", Scenario: "5.4", Client: "kafka-python-3", Rare: true,
+			Seen: `^the reader does not go on after node 2 isolated by black holes: `, What: whatStays, Why: whyStays},
 		{Target: "kafka", Scenario: "5.8", Rare: true, What: whatKept, Why: whyKept,
 			Seen: `^the writer does not go on after pause node 1: |^oracle 7, late: \(writer\): .*"pause node 1"`},
 		{Target: "kafka", Scenario: "5.10", Client: "confluent-.*|java.*|kcat",
@@ -50,7 +52,7 @@ func Differences() scenario.Differences {
 			scenario.Difference{Target: "kafka", Scenario: id, Seen: `^oracle 5, out-of-range: .* is said to be out of range to a session`, Rare: true, What: whatBehind, Why: whyBehind})
 	}
 	// Where the follower is dead for longer than a client takes to ask who is there.
-	for _, id := range []string{"5.6", "5.12", "5.14", "5.19"} {
+	for _, id := range []string{"5.4", "5.6", "5.12", "5.14", "5.19"} {
 		out = append(out, scenario.Difference{Target: "kafka", Scenario: id, Client: "kafka-python-3", Rare: true, What: whatStranded, Why: whyStranded,
 			Seen: `^no progress of the reader |^the reader does not go on after .* was healed: |^waiting for (offset \d+ of compat-.*|everything below offset \d+) \(reader,|^oracle 8, undelivered: .* \(reader\)|^oracle 7, .*the reader`})
 	}
