@@ -51,6 +51,8 @@ func Differences() scenario.Differences {
 			scenario.Difference{Target: "kafka", Scenario: id, Seen: `^oracle 5, fell: .* the replica's high watermark fell`, Rare: true, What: whatFell, Why: whyFell},
 			scenario.Difference{Target: "kafka", Scenario: id, Seen: `^oracle 5, out-of-range: .* is said to be out of range to a session`, Rare: true, What: whatBehind, Why: whyBehind})
 	}
+	out = append(out, scenario.Difference{Target: "kafka", Scenario: "5.13", Seen: `^oracle 5, fell: .* the replica's high watermark fell`, Rare: true,
+		What: whatFell, Why: whyFell})
 	// Where the follower is dead for longer than a client takes to ask who is there.
 	for _, id := range []string{"5.4", "5.6", "5.12", "5.14", "5.19"} {
 		out = append(out, scenario.Difference{Target: "kafka", Scenario: id, Client: "kafka-python-3", Rare: true, What: whatStranded, Why: whyStranded,
@@ -63,7 +65,7 @@ func Differences() scenario.Differences {
 const (
 	whatAbove = "an answer that is made while the high watermark moves names the older one, below records that it has"
 	whyAbove  = "a broker takes the high watermark for the answer, and then reads the log up to what it is by then"
-	whatFell  = "a replica's high watermark falls when it is started again or becomes the leader, until it hears what is committed"
+	whatFell  = "a replica's high watermark falls when it is started again, becomes the leader, or follows a new one that knows less, until that hears what is committed"
 	whyFell   = "it is written down every 5 s (replica.high.watermark.checkpoint.interval.ms), and a new leader waits for its followers' fetches to raise it: KIP-207"
 
 	whatBehind = "a replica that is behind answers OFFSET_OUT_OF_RANGE to a session that another replica has given more"
