@@ -78,13 +78,15 @@ func (c *Conn) End() {
 	c.visits = nil
 }
 
-// comesBack looks for a visit that began on another connection.
-func (c *Conn) comesBack(k partition.Key, offset int64, now time.Time) {
+// comesBack notes whose connection it is, and looks for a visit that began on
+// another one.
+func (c *Conn) comesBack(req *Request, d *departed, k partition.Key, offset int64, now time.Time) {
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.departed, c.host, c.client = d, req.ClientHost, req.ClientID
 	if c.visits == nil || c.visits[k] != nil {
 		return
 	}

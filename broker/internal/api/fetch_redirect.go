@@ -45,16 +45,6 @@ type Conn struct {
 	host, client string
 }
 
-// is notes whose connection it is.
-func (c *Conn) is(req *Request, d *departed) {
-	if c == nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.departed, c.host, c.client = d, req.ClientHost, req.ClientID
-}
-
 // NewConn is for a new connection.
 func NewConn() *Conn { return &Conn{visits: map[partition.Key]*visit{}} }
 
@@ -146,8 +136,7 @@ func (a *API) betterFollower(req *Request, rack string, where place, st shard.St
 		return -1
 	}
 	conn := req.Conn
-	conn.is(req, &a.departed)
-	conn.comesBack(where.key, offset, now)
+	conn.comesBack(req, &a.departed, where.key, offset, now)
 	ok, last, good := conn.mayLeave(where.key, offset, highWatermark, now)
 	if !ok {
 		return -1

@@ -113,7 +113,7 @@ func (a *API) wantedTopics(ctx context.Context, body *kmsg.MetadataRequest) []wa
 		}
 		return out
 	}
-	if !a.knows(body.Topics) {
+	if !a.cluster.Current() && !a.knows(body.Topics) {
 		a.awaitCurrent(ctx, currentTimeout)
 	}
 	out := make([]wantedTopic, len(body.Topics))
@@ -125,6 +125,9 @@ func (a *API) wantedTopics(ctx context.Context, body *kmsg.MetadataRequest) []wa
 }
 
 func (a *API) awaitCurrent(ctx context.Context, within time.Duration) {
+	if a.cluster.Current() {
+		return // nearly always
+	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	a.cluster.AwaitCurrent(ctx)

@@ -26,8 +26,8 @@ import (
 // start, for one that is late may be the one to prefer.
 
 // ServiceLeaderLost is the node-to-node service that asks a replica whether it
-// has lost the leader too: request shard u32, leader i32 (-1: has it none?); answer lost u8, last
-// log term u64, last log index u64.
+// has lost the leader too, or for -1 whether it knows of none: request shard u32,
+// leader i32; answer lost u8, last log term u64, last log index u64.
 const ServiceLeaderLost = 4
 
 const (
